@@ -1,3 +1,5 @@
+package import BurstModel
+
 /// What the settings files say, with what holds where they say nothing (monitor.md §3.7, §3.10). Options of the command
 /// line come on top of this.
 package struct Settings: Hashable, Sendable {
@@ -6,32 +8,7 @@ package struct Settings: Hashable, Sendable {
         case all, own, off
     }
 
-    /// Thresholds of the attention rules.
-    package struct Rules: Hashable, Sendable {
-        /// Age of a stage against its timeout, in per cent (R6).
-        package var stageWarnPercent = 80
-        package var stageCritPercent = 95
-        /// Used and drained space of a pool, in per cent of its total (R9).
-        package var poolWarnPercent = 90
-        package var poolCritPercent = 100
-        /// R12.
-        package var persistentAgeDays = 42
-        /// Share of one user in what is used, in per cent (R13).
-        package var userSharePercent = 50
-        /// Duration of a call to the controller (R17).
-        package var rttWarnSeconds = 2.0
-        /// How long a pool must be missing or empty (R11).
-        package var poolGoneSeconds = 30
-        /// Stands in for OtherTimeout where the controller does not tell it (R7).
-        package var otherTimeoutFallbackSeconds = 300
-        /// Rules that are switched off, by id: `R12`.
-        package var disabled: Set<String> = []
-
-        package init() {}
-
-        /// The ids of the rules of monitor.md §3.7.
-        package static let ids: [String] = (1...18).map { "R\($0)" }
-    }
+    package typealias Rules = RuleThresholds
 
     /// A theme's name or path, nil for `default`.
     package var theme: String?

@@ -1,3 +1,4 @@
+internal import BurstModel
 package import BurstScreen
 
 /// Finds and reads `burstmon.toml`: the site's first, then the user's, which comes on top of it.

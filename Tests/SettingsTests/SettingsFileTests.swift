@@ -1,3 +1,4 @@
+import BurstModel
 import BurstScreen
 import BurstSettings
 import Testing
