@@ -12,7 +12,9 @@ private func isWhole(_ grid: Grid) -> Bool {
         while column < grid.size.columns {
             let cells = CharacterWidth.cells(of: grid[column: column, row: row].text)
             if cells == 2 {
-                guard column + 1 < grid.size.columns, grid[column: column + 1, row: row].text.isEmpty else { return false }
+                guard column + 1 < grid.size.columns, grid[column: column + 1, row: row].text.isEmpty else {
+                    return false
+                }
             } else if cells != 1 {
                 return false
             }
@@ -160,7 +162,8 @@ struct GridTests {
 
 struct CharacterWidthTests {
     @Test(arguments: [
-        ("plain", 5), ("é", 1), ("e\u{301}", 1), ("漢字", 4), ("한글", 4), ("ｱ", 1), ("Ａ", 2), ("🙂", 2), ("─│█", 3), ("", 0),
+        ("plain", 5), ("é", 1), ("e\u{301}", 1), ("漢字", 4), ("한글", 4), ("ｱ", 1), ("Ａ", 2), ("🙂", 2), ("─│█", 3),
+        ("", 0),
         ("\u{200B}", 0), ("a\u{200D}b", 2), ("\u{301}", 0), ("\t", 1), ("\u{1B}[2J", 4), ("\r\n", 2), ("\u{9B}", 1),
         ("❤\u{FE0F}", 1), ("👍🏽", 2), ("👨\u{200D}👩\u{200D}👧", 6), ("🇩🇪", 2), ("का", 2), ("\u{202E}abc", 3),
     ])
@@ -172,7 +175,9 @@ struct CharacterWidthTests {
 
     @Test func controlCharactersNeverStandInAGrid() {
         var grid = grid(40, 1)
-        for value in (0...0x20).map(UInt32.init) + Array(0x7f...0xa0) + [0x2028, 0x2029, 0xFFFF, 0xFEFF, 0x202E, 0x200F] {
+        for value in (0...0x20).map(UInt32.init) + Array(0x7f...0xa0) + [
+            0x2028, 0x2029, 0xFFFF, 0xFEFF, 0x202E, 0x200F,
+        ] {
             guard let scalar = Unicode.Scalar(value) else { continue }
             grid.put("a\(Character(scalar))b", column: 0, row: 0, plain)
             let isClean = grid.line(0).unicodeScalars.allSatisfy {
