@@ -48,11 +48,14 @@ package struct SignalMailbox: Sendable {
         return descriptor < 0 ? nil : SignalMailbox(descriptor: descriptor)
     }
 
-    /// Takes the signals that came since the last call, each once however often it came; those that ask to end stand first.
+    /// Takes the signals that came since the last call, each once however often it came. If some of them ask to end, only
+    /// those: a hang-up comes with a SIGCONT, and there is no terminal to go on with.
     package func take() -> [TerminalSignal] {
         let bits = bb_mailbox_take()
         guard bits != 0 else { return [] }
-        return TerminalSignal.allCases.filter { bits & (1 << UInt64($0.number)) != 0 }
+        let signals = TerminalSignal.allCases.filter { bits & (1 << UInt64($0.number)) != 0 }
+        let ending = signals.filter(\.ends)
+        return ending.isEmpty ? signals : ending
     }
 
     /// Gives the signals the actions that they had before.

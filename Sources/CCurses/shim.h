@@ -24,7 +24,7 @@ static inline attr_t nc_a_underline(void) { return A_UNDERLINE; }
 static inline attr_t nc_a_reverse(void) { return A_REVERSE; }
 static inline attr_t nc_a_italic(void) { return A_ITALIC; }
 static inline attr_t nc_a_altcharset(void) { return A_ALTCHARSET; }
-/// Puts one base character with its combining marks; ERR from curses is of no consequence (the last cell of the screen).
+/// Puts one base character with its combining marks. ERR is of no consequence: it is said of the last cell, too.
 static inline int nc_put(WINDOW *w, int row, int column, const wchar_t *text, attr_t attributes, int pair) {
     cchar_t cell;
     if (setcchar(&cell, text, attributes, 0, &pair) == ERR || wmove(w, row, column) == ERR) return ERR;
@@ -34,9 +34,16 @@ static inline int nc_put(WINDOW *w, int row, int column, const wchar_t *text, at
 static inline SCREEN *nc_newterm(FILE *output) { return newterm(0, output, stdin); }
 static inline void nc_repaint(void) { clearok(curscr, TRUE); }
 /// Ends what setupterm() began.
-static inline void nc_forget_terminfo(void) { if (cur_term) { TERMINAL *t = cur_term; set_curterm(0); del_curterm(t); } }
+static inline void nc_forget_terminfo(void) {
+    TERMINAL *terminal = cur_term;
+    if (!terminal) return;
+    set_curterm(0);
+    del_curterm(terminal);
+}
 static inline const char *nc_parameter(const char *capability, int value) { return tiparm(capability, value); }
-static inline const char *nc_cursor_to(const char *capability, int row, int column) { return tiparm(capability, row, column); }
+static inline const char *nc_cursor_to(const char *capability, int row, int column) {
+    return tiparm(capability, row, column);
+}
 static inline mmask_t nc_press(void) { return BUTTON1_PRESSED; }
 static inline mmask_t nc_double(void) { return BUTTON1_DOUBLE_CLICKED; }
 static inline mmask_t nc_wheel_up(void) { return BUTTON4_PRESSED; }

@@ -1,4 +1,4 @@
-// See bb_terminal.h. Everything that runs in a signal handler here uses async-signal-safe calls only (signal-safety(7)).
+// See bb_terminal.h. What runs in a signal handler here uses async-signal-safe calls only (signal-safety(7)).
 #define _GNU_SOURCE
 #include "bb_terminal.h"
 
@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -54,8 +55,8 @@ static void sleep_ms(long ms) {
     nanosleep(&t, NULL);
 }
 
-/// Writes all, but waits for a terminal that takes nothing (a stuck connection) at most `timeout_ms`: a restore must not
-/// keep a dying process alive.
+/// Writes all, but waits for a terminal that takes nothing (a stuck connection) at most `timeout_ms`: a restore must
+/// not keep a dying process alive.
 static void write_all(int fd, const unsigned char *bytes, size_t count, int timeout_ms) {
     while (count > 0) {
         struct pollfd wait = {.fd = fd, .events = POLLOUT};
@@ -241,7 +242,7 @@ static void on_signal(int signal, siginfo_t *info, void *context) {
     }
     sigaction(signal, &action, NULL);
     // A fault comes again when its instruction is run again, now with the previous handler and all its details.
-    // A signal that was sent, and a trap, which would be stepped over, must be raised again; it is blocked until we return.
+    // A signal that was sent, and a trap, which would be stepped over, must be raised again; it waits until we return.
     bool fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE;
     if (!fault || info->si_code <= 0) syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
     errno = saved;
@@ -263,8 +264,8 @@ static void uninstall(int signal) {
     installed[signal] = false;
 }
 
-/// A stack overflow leaves no room for a handler on the same stack. Threads other than the first have none of these: when
-/// such a thread overflows, the guardian restores.
+/// A stack overflow leaves no room for a handler on the same stack. Threads other than the first have none of these:
+/// when such a thread overflows, the guardian restores.
 static void use_alternate_stack(void) {
     static unsigned char memory[65536];
     stack_t now;
@@ -329,6 +330,8 @@ int bb_terminal_prepare(int input, int output) {
     if (isatty(STDERR_FILENO)) real_stderr = keep(STDERR_FILENO);
     if (null_device < 0) null_device = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (restore_input < 0 || restore_output < 0 || screen_output < 0) return -1;
+    static bool at_exit;
+    if (!at_exit) at_exit = atexit(bb_terminal_restore) == 0;
     use_alternate_stack();
     handlers_for_death = true;
     for (size_t i = 0; i < COUNT(kills); i++) install(kills[i]);
@@ -373,7 +376,7 @@ static bool stop_group(int signal) {
     const uint64_t stop_bits = (uint64_t)1 << SIGCONT | (uint64_t)1 << signal;
     atomic_fetch_and(&noted, ~stop_bits);
     kill(0, signal);
-    // Another thread may have been chosen for the signal: this one runs on for a moment and must not touch the terminal.
+    // Another thread may have taken the signal: this one runs on for a moment and must not touch the terminal.
     bool continued = false;
     for (int i = 0; i < 50 && !continued; i++) {
         sleep_ms(1);
@@ -405,8 +408,8 @@ int bb_suspend(int terminal) {
 static volatile pid_t guarded;
 static volatile sig_atomic_t was_continued;
 
-/// Passes on what somebody sent to the guardian alone. What the kernel makes of keys and hang-ups, and what a shell sends
-/// to the job, reaches the whole group: the program has it already, or does not mind to have it twice.
+/// Passes on what somebody sent to the guardian alone. What the kernel makes of keys and hang-ups, and what a shell
+/// sends to the job, reaches the whole group: the program has it already, or does not mind to have it twice.
 static void pass_on(int signal, siginfo_t *info, void *context) {
     (void)context;
     int saved = errno;
@@ -423,8 +426,10 @@ static void pass_on(int signal, siginfo_t *info, void *context) {
     errno = saved;
 }
 
-static const int passed_on[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGPIPE, SIGALRM,
-                                SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS};
+static const int passed_on[] = {
+    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGPIPE,
+    SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS,
+};
 
 static void watch(int signal) {
     struct sigaction action;

@@ -10,9 +10,12 @@ struct GivenBackTests {
         SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE,
     ]
 
+    /// How many moments to try for each signal; BURST_SIGNAL_ROUNDS=100 is the full criterion.
+    static let rounds = getenv("BURST_SIGNAL_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 6
+
     @Test(arguments: signals)
     func aSignalAtAnyMomentGivesTheTerminalBack(signal: Int32) throws {
-        for round in 0..<6 {
+        for round in 0..<Self.rounds {
             let terminal =
                 try round % 3 == 2
                 ? Probe.start("mouse", "focus", "sync", "no-guardian") : Probe.start("mouse", "focus")
@@ -42,8 +45,9 @@ struct GivenBackTests {
         }
     }
 
-    @Test func anExitStatusPassesThroughTheGuardian() throws {
-        let terminal = try Probe.start()
+    @Test(arguments: ["", "no-guardian"])
+    func anExitWithoutGoodbyeGivesTheTerminalBackAndKeepsItsStatus(arguments: String) throws {
+        let terminal = try Probe.start(arguments)
         #expect(terminal.wait(for: "terminal-probe"))
         terminal.type("X")
         #expect(terminal.waitForEnd() == .exited(7))
@@ -66,7 +70,7 @@ struct GivenBackTests {
     }
 
     @Test func theGuardianGivesTheTerminalBackAfterSIGKILL() throws {
-        for round in 0..<6 {
+        for round in 0..<Self.rounds {
             let terminal = try Probe.start("mouse", "focus", "sync")
             if round > 0 { #expect(terminal.wait { $0.emulator.isOnAlternateScreen }) }
             terminal.wait(seconds: Double.random(in: 0...0.02)) { _ in false }

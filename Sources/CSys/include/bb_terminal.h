@@ -30,14 +30,15 @@ int bb_guardian_start(void);
 /// The process that guards this one, or 0.
 pid_t bb_guardian_pid(void);
 
-/// Makes everything ready before the terminal is touched: remembers the line discipline of `input`, keeps a descriptor of
-/// its own for `output`, and installs handlers for the signals that kill (SEGV BUS ILL TRAP FPE ABRT SYS PIPE, and
-/// TERM INT QUIT HUP where no mailbox is open). Returns a new descriptor to which the screen is to be written; it leads
-/// nowhere after a restore from a handler, so nothing can follow the restoring bytes. -1 and errno on failure.
+/// Makes everything ready before the terminal is touched: remembers the line discipline of `input`, keeps a descriptor
+/// of its own for `output`, and installs handlers for exit(3) and for the signals that kill (SEGV BUS ILL TRAP FPE ABRT
+/// SYS PIPE, and TERM INT QUIT HUP where no mailbox is open). Returns a new descriptor to which the screen is to be
+/// written; it leads nowhere after a restore from a handler, so nothing can follow the restoring bytes.
+/// -1 and errno on failure.
 int bb_terminal_prepare(int input, int output);
 
-/// Sets the bytes that give the terminal back. Returns -1 if there are too many. A signal in the middle of it sees the old
-/// ones or the new ones, whole.
+/// Sets the bytes that give the terminal back. Returns -1 if there are too many. A signal in the middle of it sees the
+/// old ones or the new ones, whole.
 int bb_terminal_set_bytes(const unsigned char *bytes, size_t count);
 
 /// Lets what is written to the screen's descriptor lead nowhere, or to the terminal again.
