@@ -17,6 +17,7 @@ struct EconomyTests {
             terminal.waitUntilIdle()
             return terminal.received.count
         }
+        terminal.waitUntilIdle()
         #expect(terminal.received.count <= bytesPerFrame)
         _ = bytes(of: "\u{1B}[B", until: "keys down")
         let move = bytes(of: "\u{1B}[B", until: "keys down down")
@@ -42,6 +43,7 @@ struct EconomyTests {
         terminal.resize(to: size)
         let reference = try Probe.start(size: size)
         #expect(reference.wait(for: "keys"))
+        reference.waitUntilIdle()
         let expected = reference.emulator.text
         let start = PseudoTerminal.now
         #expect(terminal.wait { $0.emulator.text == expected }, "\(terminal.emulator.text)")
@@ -56,6 +58,7 @@ struct EconomyTests {
     @Test func noWindowIsTooSmall() throws {
         let terminal = try Probe.start()
         #expect(terminal.wait(for: "keys"))
+        terminal.waitUntilIdle()
         let expected = terminal.emulator.text
         for (columns, rows) in [(20, 5), (10, 3), (2, 1), (1, 1), (0, 0), (1, 60), (500, 1)] {
             terminal.forgetBytes()
@@ -71,6 +74,7 @@ struct EconomyTests {
     @Test func frameIsWrappedInASynchronisedUpdateOnlyWhenAskedFor() throws {
         let terminal = try Probe.start("sync")
         #expect(terminal.wait(for: "keys"))
+        terminal.waitUntilIdle()
         #expect(terminal.emulator.modes[2026] == false)
         let other = try Probe.start()
         #expect(other.wait(for: "keys"))

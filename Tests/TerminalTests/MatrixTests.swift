@@ -96,6 +96,7 @@ struct MatrixTests {
         #expect(terminal.wait(for: "tick 0"))
         terminal.type("r")
         #expect(terminal.wait(for: "bb.unknown"))
+        terminal.waitUntilIdle()
         var found: Set<TerminalEmulator.Color> = []
         for row in 0..<24 {
             for column in 0..<80 { found.insert(terminal.emulator[column: column, row: row].rendition.foreground) }
@@ -143,6 +144,7 @@ struct MatrixTests {
         #expect(terminal.wait(for: "tick 0"))
         terminal.type("n")
         #expect(terminal.wait(for: "keys n"))
+        terminal.waitUntilIdle()
         for row in 1...16 {
             #expect(terminal.emulator[column: 22, row: row].text == "|", "\(terminal.emulator.line(row))")
         }
