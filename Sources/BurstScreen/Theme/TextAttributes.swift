@@ -20,16 +20,3 @@ package struct TextAttributes: OptionSet, Hashable, Sendable {
         self = found.attribute
     }
 }
-
-/// How a cell is to look: what a theme makes of a `Style`.
-package struct Look: Hashable, Sendable {
-    package var fg: ThemeColor
-    package var bg: ThemeColor
-    package var attributes: TextAttributes
-
-    package init(fg: ThemeColor, bg: ThemeColor, attributes: TextAttributes) {
-        self.fg = fg
-        self.bg = bg
-        self.attributes = attributes
-    }
-}

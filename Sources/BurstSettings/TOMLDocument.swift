@@ -1,0 +1,238 @@
+import TOMLKit
+
+/// A TOML text as values, with the line of each key. TOMLKit tells lines only of syntax errors, so those of keys are
+/// looked up in the text.
+struct TOMLDocument {
+    indirect enum Value {
+        case text(String)
+        case whole(Int)
+        case number(Double)
+        case flag(Bool)
+        case list([Value])
+        case table([String: Value])
+        /// A date or a time; no file of ours has one.
+        case moment
+
+        /// What it is, in a message.
+        var kind: String {
+            switch self {
+            case .text: "a string"
+            case .whole: "a whole number"
+            case .number: "a number with a fraction"
+            case .flag: "true or false"
+            case .list: "a list"
+            case .table: "a table"
+            case .moment: "a date or a time"
+            }
+        }
+    }
+
+    let file: String
+    let root: [String: Value]
+    private let lines: [[String]: Int]
+
+    /// - Throws: the first syntax error.
+    init(_ text: String, file: String) throws(FileFault) {
+        self.file = file
+        // As a zero byte: the library would drop what follows in the string.
+        for escape in ["\\u0000", "\\U00000000"] {
+            if let line = Self.firstLine(holding: escape, in: text) {
+                throw FileFault(
+                    file: file, line: line, wrong: "holds the escape \(escape)", right: "leave the zero character out")
+            }
+        }
+        do {
+            root = try Self.values(of: TOMLTable(string: text))
+        } catch let error as TOMLParseError {
+            throw FileFault(
+                file: file, line: max(1, error.source.begin.line),
+                wrong: "is not TOML: " + plainText(error.description, charactersMax: 160),
+                right: "write KEY = VALUE, strings in quotes, as TOML 1.0 has it")
+        } catch {
+            throw FileFault(file: file, line: 1, wrong: "is not TOML", right: "write it as TOML 1.0 has it")
+        }
+        var scanner = KeyLines(text)
+        lines = scanner.scan()
+    }
+
+    /// The line of a key, or of the nearest thing around it that has one: keys of an inline table stand on its line.
+    func line(_ path: [String]) -> Int {
+        var path = path
+        while !path.isEmpty {
+            if let line = lines[path] { return line }
+            path.removeLast()
+        }
+        return 1
+    }
+
+    func fault(_ path: [String], _ wrong: String, _ right: String) -> FileFault {
+        FileFault(file: file, line: line(path), wrong: wrong, right: right)
+    }
+
+    private static func firstLine(holding piece: String, in text: String) -> Int? {
+        let wanted = Array(piece.utf8)
+        let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        for (index, line) in lines.enumerated() {
+            let bytes = Array(line)
+            guard bytes.count >= wanted.count else { continue }
+            for start in 0...(bytes.count - wanted.count) where bytes[start] == wanted[0] {
+                if bytes[start..<(start + wanted.count)].elementsEqual(wanted) { return index + 1 }
+            }
+        }
+        return nil
+    }
+
+    private static func values(of table: TOMLTable) -> [String: Value] {
+        var values: [String: Value] = [:]
+        for key in table.keys {
+            if let value = table[key] { values[key] = Self.value(value.tomlValue) }
+        }
+        return values
+    }
+
+    private static func value(_ value: TOMLValue) -> Value {
+        switch value.type {
+        case .table: .table(value.table.map(values(of:)) ?? [:])
+        case .array: .list(value.array.map { $0.map { Self.value($0.tomlValue) } } ?? [])
+        case .string: .text(value.string ?? "")
+        case .int: .whole(value.int ?? 0)
+        case .double: .number(value.double ?? 0)
+        case .bool: .flag(value.bool ?? false)
+        case .date, .time, .dateTime: .moment
+        }
+    }
+}
+
+/// Finds the lines of keys and table headers in a text that is known to be TOML.
+private struct KeyLines {
+    private let bytes: [UInt8]
+    private var at = 0
+    private var line = 1
+    private var table: [String] = []
+    private var lines: [[String]: Int] = [:]
+
+    init(_ text: String) {
+        bytes = Array(text.utf8)
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { at = 3 }
+    }
+
+    mutating func scan() -> [[String]: Int] {
+        while at < bytes.count {
+            switch bytes[at] {
+            case UInt8(ascii: "\n"):
+                line += 1
+                at += 1
+            case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"): at += 1
+            case UInt8(ascii: "#"): skipComment()
+            case UInt8(ascii: "["):
+                while at < bytes.count, bytes[at] == UInt8(ascii: "[") { at += 1 }
+                table = keyPath()
+                note(table)
+                while at < bytes.count, bytes[at] != UInt8(ascii: "\n") { at += 1 }
+            default:
+                note(table + keyPath())
+                skipValue()
+            }
+        }
+        return lines
+    }
+
+    /// The first line counts, and for each table around the key too, if it has no header of its own.
+    private mutating func note(_ path: [String]) {
+        for count in 1...max(1, path.count) where count <= path.count {
+            let part = Array(path[..<count])
+            if lines[part] == nil { lines[part] = line }
+        }
+    }
+
+    /// Reads `a."b.c".d` up to the `=` or `]` that ends it.
+    private mutating func keyPath() -> [String] {
+        var path: [String] = []
+        var part: [UInt8] = []
+        var isQuoted = false
+        func finished() -> [String] {
+            part.isEmpty && !isQuoted ? path : path + [String(decoding: part, as: UTF8.self)]
+        }
+        while at < bytes.count {
+            let byte = bytes[at]
+            switch byte {
+            case UInt8(ascii: "="), UInt8(ascii: "]"), UInt8(ascii: "\n"): return finished()
+            case UInt8(ascii: "."):
+                path = finished()
+                part = []
+                isQuoted = false
+                at += 1
+            case UInt8(ascii: "\""), UInt8(ascii: "'"):
+                isQuoted = true
+                at += 1
+                while at < bytes.count, bytes[at] != byte, bytes[at] != UInt8(ascii: "\n") {
+                    // Escapes in keys are not undone: a key of ours has none, and the line of its table is near enough.
+                    part.append(bytes[at])
+                    at += bytes[at] == UInt8(ascii: "\\") && byte == UInt8(ascii: "\"") ? 2 : 1
+                }
+                if at < bytes.count, bytes[at] == byte { at += 1 }
+            case UInt8(ascii: " "), UInt8(ascii: "\t"): at += 1
+            default:
+                part.append(byte)
+                at += 1
+            }
+        }
+        return finished()
+    }
+
+    /// Goes on to the end of the line on which the value ends: strings and lists may have several lines.
+    private mutating func skipValue() {
+        var depth = 0
+        while at < bytes.count {
+            switch bytes[at] {
+            case UInt8(ascii: "\n"):
+                if depth <= 0 { return }
+                line += 1
+                at += 1
+            case UInt8(ascii: "#"): skipComment()
+            case UInt8(ascii: "\""), UInt8(ascii: "'"): skipString(bytes[at])
+            case UInt8(ascii: "["), UInt8(ascii: "{"):
+                depth += 1
+                at += 1
+            case UInt8(ascii: "]"), UInt8(ascii: "}"):
+                depth -= 1
+                at += 1
+            default: at += 1
+            }
+        }
+    }
+
+    private mutating func skipComment() {
+        while at < bytes.count, bytes[at] != UInt8(ascii: "\n") { at += 1 }
+    }
+
+    private mutating func skipString(_ quote: UInt8) {
+        let isLong = at + 2 < bytes.count && bytes[at + 1] == quote && bytes[at + 2] == quote
+        at += isLong ? 3 : 1
+        while at < bytes.count {
+            let byte = bytes[at]
+            if byte == UInt8(ascii: "\\"), quote == UInt8(ascii: "\"") {
+                if at + 1 < bytes.count, bytes[at + 1] == UInt8(ascii: "\n") { line += 1 }
+                at += 2
+            } else if byte == quote {
+                if !isLong {
+                    at += 1
+                    return
+                }
+                if at + 2 < bytes.count, bytes[at + 1] == quote, bytes[at + 2] == quote {
+                    at += 3
+                    // Up to two quotes may stand before the closing three.
+                    while at < bytes.count, bytes[at] == quote { at += 1 }
+                    return
+                }
+                at += 1
+            } else {
+                if byte == UInt8(ascii: "\n") {
+                    if !isLong { return }
+                    line += 1
+                }
+                at += 1
+            }
+        }
+    }
+}
