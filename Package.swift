@@ -64,7 +64,10 @@ let package = Package(
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport"),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
         tests("SettingsTests", "BurstSettings", "BurstScreen", "BurstModel", "BurstTestSupport"),
-        tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys"),
+        tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys", "terminal-probe"),
+        .executableTarget(
+            name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
+            swiftSettings: settings),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstTestSupport"),
         tests("EndToEndTests", "BurstTestSupport"),
