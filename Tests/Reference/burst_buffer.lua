@@ -126,7 +126,8 @@ function slurm_bb_setup(job, user, group, pool, size, script)
 		append(home .. "sessions", "+ " .. job .. " " .. tostring(pool) .. " " .. tostring(size) .. " " .. user .. " " .. os.time())
 		-- real_size is not told the script's path.
 		local real = wishes(script, "real_size").answer
-		if real then append(home .. "real_size." .. job .. ".answer", real) end
+		local file = real and io.open(home .. "real_size." .. job .. ".answer", "w")
+		if file then file:write(real); file:close() end
 	end
 	return outcome(code, answer)
 end
