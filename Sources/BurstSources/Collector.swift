@@ -25,9 +25,3 @@ package final class Collector: BoardSource {
     /// Asks each thing once, in turn, for output that is printed and done. What fails is a fault of the board.
     package func oneShot(jobs: Bool) async -> Delivery { latest() }
 }
-
-/// Writes what commands printed to a file.
-package final class Recorder: Sendable {}
-
-/// Writes events to a file.
-package final class EventLog: Sendable {}
