@@ -130,6 +130,8 @@ package struct Delivery: Sendable {
 
     package var board: Board
     package var details: [JobID: Sampled<JobDetail?>]
+    /// Why the newest question after a job's details had no answer.
+    package var detailFailures: [JobID: String]
     /// The newest status answer.
     package var status: StatusOutcome?
     package var statusRunningSince: Timestamp?
@@ -145,6 +147,7 @@ package struct Delivery: Sendable {
     package init(board: Board) {
         self.board = board
         details = [:]
+        detailFailures = [:]
         cancels = []
         cancelsWaiting = 0
         sequence = 0

@@ -26,9 +26,15 @@ package struct SourceClock: Sendable {
     package let now: @Sendable () -> Timestamp
     /// Milliseconds of a clock that never jumps.
     package let monotonicMilliseconds: @Sendable () -> Int64
+    /// Sleeps so many milliseconds of that clock; throws when the task is cancelled.
+    package let sleep: @Sendable (Int64) async throws -> Void
 
-    package init(now: @escaping @Sendable () -> Timestamp, monotonicMilliseconds: @escaping @Sendable () -> Int64) {
+    package init(
+        now: @escaping @Sendable () -> Timestamp, monotonicMilliseconds: @escaping @Sendable () -> Int64,
+        sleep: @escaping @Sendable (Int64) async throws -> Void
+    ) {
         self.now = now
         self.monotonicMilliseconds = monotonicMilliseconds
+        self.sleep = sleep
     }
 }

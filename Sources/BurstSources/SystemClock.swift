@@ -5,7 +5,8 @@ extension SourceClock {
     /// This machine's clocks.
     package static let system = SourceClock(
         now: { Timestamp(milliseconds: milliseconds(CLOCK_REALTIME)) },
-        monotonicMilliseconds: { milliseconds(CLOCK_MONOTONIC) })
+        monotonicMilliseconds: { milliseconds(CLOCK_MONOTONIC) },
+        sleep: { try await Task.sleep(for: .milliseconds($0)) })
 
     private static func milliseconds(_ clock: clockid_t) -> Int64 {
         var time = timespec()

@@ -284,8 +284,10 @@ package struct PollPlan: Sendable {
         note(duration)
         if let bufferCount { self.bufferCount = bufferCount }
         if let hasBuffersOrJobs { self.hasBuffersOrJobs = hasBuffersOrJobs }
-        // What no controller answered has cost it nothing; back-off takes care of that.
-        if succeeded { restedAt = max(restedAt, tick) + duration * Self.restFactor }
+        // What no controller answered has cost it nothing; back-off takes care of that. A status is the work of a script
+        // that somebody asked for.
+        var isStatus: Bool { if case .status = call { true } else { false } }
+        if succeeded, !isStatus { restedAt = max(restedAt, tick) + duration * Self.restFactor }
         func end(_ poll: inout Poll) {
             poll.ended = tick
             poll.lastDuration = succeeded ? duration : 0
@@ -333,20 +335,24 @@ package struct PollPlan: Sendable {
     }
 
     /// What a user wants: a detail, a status, a cancel. What was asked a moment ago, or waits already, is not asked again.
-    package mutating func request(_ call: Call, at now: Timestamp) {
+    /// - Returns: false where there are too many cancels.
+    @discardableResult
+    package mutating func request(_ call: Call, at now: Timestamp) -> Bool {
         let tick = tick(now)
         switch call {
         case .job(let id):
-            if let ended = detailEnds[id], tick - ended < Self.detailKept { return }
-            if running == call { return }
+            if let ended = detailEnds[id], tick - ended < Self.detailKept { return true }
+            if running == call { return true }
             details.removeAll { $0 == call }
             details.append(call)
             if details.count > Self.detailsWaitingMax { details.removeFirst() }
         case .status: status = call
         case .cancel:
-            if cancels.count < Self.cancelsWaitingMax { cancels.append(call) }
+            guard cancels.count < Self.cancelsWaitingMax else { return false }
+            cancels.append(call)
         case .burst, .jobs, .reservations, .config: refresh(at: now)
         }
+        return true
     }
 
     /// Ask for buffers and jobs now; once in two seconds at most.
