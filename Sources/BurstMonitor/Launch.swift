@@ -91,8 +91,8 @@ package struct Launch {
                     onChange: onChange, prepare: prepare)
             case .follow(let path):
                 return try FollowSource(
-                    path: path, viewer: Places.viewer, thresholds: settings.rules, eventLog: try eventLog(),
-                    onChange: onChange, prepare: prepare)
+                    path: path, viewer: Places.viewer, thresholds: settings.rules, onChange: onChange,
+                    prepare: prepare)
             case .burstd:
                 throw Refusal("--source burstd: this release has no engine yet; --source slurm, --replay or --demo", code: 2)
             case .automatic, .slurm:

@@ -1,4 +1,3 @@
-package import BurstModel
 package import BurstScreen
 import BurstTerminal
 
