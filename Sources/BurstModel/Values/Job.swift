@@ -117,26 +117,31 @@ package struct BufferRequest: Hashable, Sendable {
     package var size: UInt64?
     /// The text behind `capacity=`.
     package var sizeText: String
+    /// The line creates a persistent buffer: no part of the job's own.
+    package var isPersistent = false
 
     /// Reads lines such as `#BB_LUA pool=pool1 capacity=3TiB`, `#DW jobdw type=scratch capacity=4GB`,
     /// `#BB create_persistent name=a capacity=1TiB`. Lines without a capacity ask for nothing.
     package static func parse(_ spec: String) -> [BufferRequest] {
-        spec.split(whereSeparator: \.isNewline).compactMap { line in
-            guard let capacity = value("capacity=", in: line) else { return nil }
-            return BufferRequest(
-                pool: value("pool=", in: line).map { String($0.prefix { !$0.isWhitespace }) },
-                size: Amount.request(capacity), sizeText: String(capacity.prefix { !$0.isWhitespace }))
+        var requests: [BufferRequest] = []
+        for line in spec.utf8.split(whereSeparator: { $0 == ByteText.newline || $0 == 0x0d }) {
+            var request = BufferRequest(pool: nil, size: nil, sizeText: "")
+            var asks = false
+            // The first word is the directive itself.
+            for word in line.split(whereSeparator: { $0 == ByteText.space || $0 == 0x09 }).dropFirst() {
+                if word.starts(with: "capacity=".utf8) {
+                    request.sizeText = String(Substring(word.dropFirst(9)))
+                    request.size = Amount.request(request.sizeText)
+                    asks = true
+                } else if word.starts(with: "pool=".utf8) {
+                    request.pool = String(Substring(word.dropFirst(5)))
+                } else if word.elementsEqual("create_persistent".utf8) {
+                    request.isPersistent = true
+                }
+            }
+            if asks { requests.append(request) }
         }
-    }
-
-    private static func value(_ key: String, in line: Substring) -> Substring? {
-        var rest = line
-        while let space = rest.firstIndex(where: \.isWhitespace) {
-            let word = rest[rest.index(after: space)...]
-            if word.hasPrefix(key) { return word.dropFirst(key.count) }
-            rest = word
-        }
-        return nil
+        return requests
     }
 }
 
