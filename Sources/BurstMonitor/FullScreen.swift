@@ -139,7 +139,7 @@ struct FullScreen {
             state.prepare(query, sequence: delivery.sequence, rows: rows)
         }
         Monitor.take(delivery, &state, at: now)
-        if delivery.cancels.count > known, let last = delivery.cancels.last {
+        if delivery.replay == nil, delivery.cancels.count > known, let last = delivery.cancels.last {
             let command = last.arguments.joined(separator: " ")
             let words = last.errors.split(whereSeparator: \.isNewline).joined(separator: " ")
             switch last.end {

@@ -231,8 +231,9 @@ package struct Launch {
             state.say(fault, role: .textError, at: now, seconds: 30)
             source.send(.note(Event(at: now, level: .error, kind: .note, subject: .controller, text: fault)))
         }
-        if isReplay, case .demo = options.origin {
-            state.say("a recorded hour of a real Slurm; , and . step, Space stops, ? helps, Q quits", at: now, seconds: 20)
+        if isReplay { source.send(.replay(.play)) }
+        if case .demo = options.origin {
+            state.say("a recorded hour of a real Slurm; , and . step, Space stops, ? helps, q quits", at: now, seconds: 20)
         }
         var screen = FullScreen(
             terminal: terminal, source: source, wake: wake, prepared: prepared, themeFolders: folders,

@@ -1,11 +1,4 @@
-package import BurstModel
-
-/// The buffers of one stage: how many, and the sum of their sizes.
-package struct StageSum: Hashable, Sendable {
-    package var state: BufferState
-    package var count: Int
-    package var sum: UInt64
-}
+import BurstModel
 
 extension Draw {
     /// How the overview shares its rows out.
@@ -23,7 +16,7 @@ extension Draw {
         let body = frame.bodyRows
         let board = state.board
         let split = state.size.columns >= 140 && body >= 24
-        let pools = min(max(1, board.poolRows.count), max(2, split ? body / 3 : body / 4))
+        let pools = min(max(1, board.poolRows.count), max(min(3, body / 3), split ? body / 3 : body / 4))
         // Each part has a line of heading.
         var rest = body - pools - 1
         if split {
@@ -60,17 +53,9 @@ extension Draw {
         return max(0, state.overviewSelected - plan.alerts + 1)
     }
 
-    /// Stages with the number and the sum of their buffers, the most important first.
-    static func stages(_ board: Board) -> [StageSum] {
-        var sums: [BufferState: (count: Int, sum: UInt64)] = [:]
-        for row in board.bufferRows where row.gone == nil {
-            let state = board.stage(row)
-            var entry = sums[state] ?? (0, 0)
-            entry.count += 1
-            entry.sum &+= board.buffer(row)?.size.known ?? 0
-            sums[state] = entry
-        }
-        return sums.map { StageSum(state: $0.key, count: $0.value.count, sum: $0.value.sum) }.sorted {
+    /// Stages of the buffers: broken ones first, then the most frequent.
+    static func stages(_ board: Board) -> [Board.StageSummary] {
+        board.stageSummaries.sorted {
             ($0.state.stateClass == .broken ? 0 : 1, -$0.count, $0.state.rank)
                 < ($1.state.stateClass == .broken ? 0 : 1, -$1.count, $1.state.rank)
         }
@@ -301,7 +286,7 @@ extension Painter {
             put(glyph(sign), column, at, entry.state.role)
             put(cut(entry.state.name, 16), column + 2, at, entry.state.role)
             putRight("\(entry.count)", end: end - 9, at, .row)
-            putRight(Amount.short(entry.sum), end: end - 1, at, .row)
+            putRight(Amount.short(entry.size), end: end - 1, at, .row)
         }
     }
 

@@ -234,9 +234,13 @@ struct Painter {
         if state.isReadOnly { parts.append(("  read-only", .readOnly)) }
         if state.isRecording, columns >= 100 { parts.append(("  rec on", .bar)) }
         if !state.tags.isEmpty { parts.append(("  \(state.tags.count) tagged", .rowTagged)) }
+        let counts = "\(glyph(.markCrit))\(live.criticalCount) \(glyph(.markWarn))\(live.warningCount)"
+        let end = columns < 78 ? columns - CharacterWidth.cells(of: counts) - 2 : columns
         var at = 0
-        for (text, role) in parts {
-            at += grid.put(text, column: at, row: 0, Style(role, over: role == .bar || role == .title ? nil : .bar))
+        for (text, role) in parts where at < end {
+            at += grid.put(
+                text, column: at, row: 0, Style(role, over: role == .bar || role == .title ? nil : .bar),
+                width: end - at)
         }
         if columns < 78 { paintCounts(row: 0) }
     }
@@ -317,9 +321,9 @@ struct Painter {
         for (action, text) in keys {
             guard let bound = state.keys.keys[action], let key = bound.first else { continue }
             let name = key.name
-            if at + name.count + text.count + 1 > columns { break }
+            if at + name.count + text.count + 2 > columns { break }
             at += grid.put(name, column: at, row: row, Style(.barKey))
-            at += grid.put(text + " ", column: at, row: row, Style(.bar))
+            at += grid.put(" " + text + "  ", column: at, row: row, Style(.bar))
         }
         if columns >= 100, let last = board.events.last {
             let text = "\(context.clock(last.at)) \(last.subject.short) \(last.text)"

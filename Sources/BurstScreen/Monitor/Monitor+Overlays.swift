@@ -9,7 +9,7 @@ extension Monitor {
         if case .pick(let list) = overlay { return pickKey(key, list, &state, at: now) }
         let action = state.keys.action(for: key)
         switch action {
-        case .quit? where key != .character("Q"), .back?, .interrupt?:
+        case .quit? where key == .character("q"), .back?, .interrupt?:
             state.overlay = nil
             return []
         case .quit?:

@@ -465,7 +465,7 @@ package enum Monitor {
             return go(to: place.screen, &state)
         }
         if state.screen != .overview { return go(to: .overview, &state) }
-        state.say("Q or F10 quits", at: now)
+        state.say("q or F10 quits", at: now)
         return []
     }
 

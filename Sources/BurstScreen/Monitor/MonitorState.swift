@@ -144,7 +144,7 @@ package struct MonitorState: Sendable {
     }
 
     /// Buffers by stage, computed once for each board shown.
-    var stages: [StageSum] = []
+    var stages: [Board.StageSummary] = []
     var orders: [ScreenID: Order] = [:]
 
     struct Order: Sendable {

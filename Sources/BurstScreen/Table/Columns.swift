@@ -145,7 +145,7 @@ extension Table {
                 value: { context, index in get(context.board, context.board.bufferRows[index]).filterValue })
         }
         return [
-            text("id", "ID", width: 12, widthMax: 20, weight: 0, aliases: ["job", "name"], free: true) { _, row in
+            text("id", "ID", width: 11, widthMax: 16, weight: 0, aliases: ["job", "name"], free: true) { _, row in
                 row.key.id.short
             },
             text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { $0.buffer($1)?.user },
@@ -196,7 +196,7 @@ extension Table {
                 value: { context, index in .seconds(context.now.seconds(since: context.board.bufferRows[index].since)) }
             ),
             Column(
-                "flag", "FLAG", width: 8, widthMax: 11, weight: 2, aliases: ["flags"], free: true,
+                "flag", "FLAG", width: 7, widthMax: 11, weight: 2, aliases: ["flags"], free: true,
                 cell: { context, index in
                     let row = context.board.bufferRows[index]
                     return (row.flag, row.severity?.role ?? .row)
@@ -298,7 +298,7 @@ extension Table {
                 value: { context, index in get(context.board, context.board.jobRows[index]).filterValue })
         }
         return [
-            text("job", "JOB", width: 11, widthMax: 18, weight: 0, aliases: ["id"], free: true) { board, row in
+            text("job", "JOB", width: 11, widthMax: 14, weight: 0, aliases: ["id"], free: true) { board, row in
                 board.job(row).shortID
             },
             text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in board.job(row).user },

@@ -320,7 +320,7 @@ package enum Table {
         var room = width - total()
         var placed: [Placed] = []
         var at = 0
-        // Room goes first to columns that cut their text, in the order of their importance.
+        // Room goes first to columns of the least weight.
         var extra = [Int](repeating: 0, count: picked.count)
         for index in picked.indices.sorted(by: { picked[$0].weight < picked[$1].weight }) where room > 0 {
             let wanted = min(room, picked[index].widthMax - picked[index].width)
