@@ -45,7 +45,9 @@ let package = Package(
         // Pure: values in, values out.
         module("BurstModel"),
         module("BurstScreen", "BurstModel"),
-        module("BurstReports", "BurstModel", "BurstScreen"),
+        module(
+            "BurstReports", "BurstModel", "BurstScreen",
+            resources: [.embedInCode("Resources/burstmon.schema.json")]),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
         module("BurstSources", "BurstModel", "CJSONC", subprocess, system),

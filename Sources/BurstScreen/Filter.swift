@@ -193,18 +193,15 @@ struct FilterPattern: Hashable, Sendable {
 
     /// Bytes of UTF-8, or one of the two wild cards.
     let codes: [UInt16]
-    /// The bytes, where there is no wild card.
-    private let bytes: [UInt8]?
+    private let hasWildCards: Bool
     /// Only then may the case of the other text be folded byte by byte.
     private let isASCII: Bool
 
     init(_ codes: [UInt16]) {
         self.codes = codes
-        bytes = codes.contains { $0 > 0xff } ? nil : codes.map { UInt8($0) }
+        hasWildCards = codes.contains { $0 > 0xff }
         isASCII = codes.allSatisfy { $0 < 0x80 || $0 > 0xff }
     }
-
-    init(literal text: String) { self.init(text.lowercased().utf8.map { UInt16($0) }) }
 
     /// The pattern stands somewhere in the text; one with wild cards has to cover it whole.
     func isIn(_ text: String) -> Bool {
@@ -225,17 +222,19 @@ struct FilterPattern: Hashable, Sendable {
     }
 
     private func isIn(bytes text: Span<UInt8>) -> Bool {
-        guard let bytes else { return isLike(bytes: text) }
-        let needle = bytes.span
-        guard let first = needle.isEmpty ? nil : needle[0] else { return true }
-        guard text.count >= needle.count else { return false }
+        if hasWildCards { return isLike(bytes: text) }
+        let needle = codes.span
+        let count = needle.count
+        guard count > 0 else { return true }
+        guard text.count >= count else { return false }
+        let first = UInt8(truncatingIfNeeded: needle[0])
         var at = 0
-        let last = text.count - needle.count
+        let last = text.count - count
         while at <= last {
             if Self.lower(text[at]) == first {
                 var offset = 1
-                while offset < needle.count, Self.lower(text[at + offset]) == needle[offset] { offset += 1 }
-                if offset == needle.count { return true }
+                while offset < count, UInt16(Self.lower(text[at + offset])) == needle[offset] { offset += 1 }
+                if offset == count { return true }
             }
             at += 1
         }
