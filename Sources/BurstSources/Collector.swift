@@ -37,7 +37,8 @@ package final class Collector: BoardSource {
             runner: runner, settings: settings, zone: zone, clock: clock, recorder: recorder, eventLog: eventLog,
             jitter: jitter)
         let source = SourceInfo(kind: .slurm, viewer: settings.viewer)
-        box = DeliveryBox(Delivery(board: Board(source: source, now: clock.now())), prepare: prepare, onChange: onChange)
+        box = DeliveryBox(
+            Delivery(board: Board(source: source, now: clock.now())), prepare: prepare, onChange: onChange)
     }
 
     package func start() {

@@ -36,7 +36,9 @@ package final class EventLog: Sendable {
         ]
         // An event is a line, whatever names hold.
         return String(
-            words.joined(separator: " ").unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? " " : Character($0) })
+            words.joined(separator: " ").unicodeScalars.map {
+                $0.value < 0x20 || $0.value == 0x7f ? " " : Character($0)
+            })
     }
 
     /// Keeps events. A disk that is full costs the log only; nil, or once the event that says so.

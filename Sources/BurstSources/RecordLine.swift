@@ -176,7 +176,11 @@ enum RecordLine {
             throw Damage("none of \"exit\", \"signal\", \"timeout\" and \"error\" says how the command ended")
         }
         let output: Output
-        if let steps = try object.steps("delta") { output = .delta(steps) } else { output = .whole(try object.bytes("out")) }
+        if let steps = try object.steps("delta") {
+            output = .delta(steps)
+        } else {
+            output = .whole(try object.bytes("out"))
+        }
         return Entry(
             at: at, monotonicMilliseconds: Int64((monotonic * 1000).rounded()), arguments: arguments,
             durationMilliseconds: Int64((duration * 1000).rounded()), end: end,
@@ -229,7 +233,9 @@ enum RecordLine {
             (get(key, json_type_double) ?? get(key, json_type_int)).map { json_object_get_double($0) }
         }
 
-        func isTrue(_ key: String) -> Bool { get(key, json_type_boolean).map { json_object_get_boolean($0) != 0 } ?? false }
+        func isTrue(_ key: String) -> Bool {
+            get(key, json_type_boolean).map { json_object_get_boolean($0) != 0 } ?? false
+        }
 
         func strings(_ key: String) -> [String]? {
             guard let list = get(key, json_type_array) else { return nil }

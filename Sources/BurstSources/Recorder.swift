@@ -139,7 +139,8 @@ package final class Recorder: Sendable {
         state.bytes += Int64(line.count)
         state.uses += 1
         state.outputs[arguments] = (result.output, since, state.uses)
-        if state.outputs.count > Self.outputsKept, let oldest = state.outputs.min(by: { $0.value.used < $1.value.used }) {
+        if state.outputs.count > Self.outputsKept, let oldest = state.outputs.min(by: { $0.value.used < $1.value.used })
+        {
             state.outputs[oldest.key] = nil
         }
     }

@@ -76,7 +76,8 @@ package struct RecordingReader: Sendable {
         file = try OpenFile(path: path)
         try readMore()
         if lines == 0 {
-            throw RecordingFault(path: path, line: 1, message: "the first line is missing or cut; it says what the file is")
+            throw RecordingFault(
+                path: path, line: 1, message: "the first line is missing or cut; it says what the file is")
         }
     }
 
