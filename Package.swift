@@ -48,9 +48,10 @@ let package = Package(
         module("BurstReports", "BurstModel", "BurstScreen"),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
-        module("BurstSources", "BurstModel", subprocess, system),
+        module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         .target(name: "CSys", publicHeadersPath: "include"),
+        .systemLibrary(name: "CJSONC", providers: [.apt(["libjson-c-dev"])]),
         .systemLibrary(name: "CCurses", providers: [.apt(["libncurses-dev"])]),
         // The monitor's loop and its program.
         module(

@@ -28,8 +28,9 @@ package struct Job: Hashable, Sendable {
     /// What slurmctld noted of each failure.
     package var systemComment: String?
 
-    package init(id: JobID, name: String = "", user: String = "", uid: UInt32 = 0, state: JobState, reason: String = "None")
-    {
+    package init(
+        id: JobID, name: String = "", user: String = "", uid: UInt32 = 0, state: JobState, reason: String = "None"
+    ) {
         self.id = id
         self.name = name
         self.user = user
