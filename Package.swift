@@ -75,5 +75,10 @@ let package = Package(
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstTestSupport"),
         tests("EndToEndTests", "BurstTestSupport"),
         tests("TidyTests", "BurstTestSupport"),
+        // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
+        .target(
+            name: "BurstFuzz", dependencies: ["BurstModel", "BurstScreen", "BurstSettings", "BurstTestSupport"],
+            path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
+        tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),
     ]
 )
