@@ -244,7 +244,8 @@ private struct ShowBurstParser {
                     closePool()
                     plugin.flags =
                         value.isEmpty
-                        ? [] : ByteText.string(bytes, value).split(separator: ",", omittingEmptySubsequences: false)
+                        ? []
+                        : ByteText.string(bytes, value).split(separator: ",", omittingEmptySubsequences: false)
                             .map(String.init)
                     plugin.header.append(.flags)
                 case "PollInterval":
