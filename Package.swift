@@ -60,7 +60,8 @@ let package = Package(
             "BurstMonitor", "BurstModel", "BurstScreen", "BurstReports", "BurstSettings", "BurstSources",
             "BurstTerminal", "CSys"),
         program("burstmon", "BurstMonitor", "BurstModel", "BurstScreen", arguments),
-        program("burst-bench", "BurstTestSupport", arguments),
+        program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
+        module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
