@@ -62,7 +62,8 @@ let package = Package(
         .executableTarget(
             name: "burstmon", dependencies: ["BurstMonitor", "BurstModel", "BurstScreen", arguments],
             exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
-        program("burst-bench", "BurstTestSupport", arguments),
+        program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
+        module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
