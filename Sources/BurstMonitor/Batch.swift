@@ -17,9 +17,10 @@ struct Batch {
         // A reader that has enough (head) ends us quietly.
         signal(SIGPIPE, SIG_DFL)
         switch options.mode {
-        case .screen, .schema: return 0
+        case .schema: return 0
         case .jsonLines(let count): return try stream(count: count, each: line)
-        case .plain: return try stream(count: nil, each: PlainText().lines)
+        // The screen comes here where the settings ask for plain text.
+        case .plain, .screen: return try stream(count: nil, each: PlainText().lines)
         case .check(let list):
             let rules: Set<String>
             do { rules = try CheckReport.rules(list) } catch { throw Refusal(error.description) }
@@ -83,7 +84,7 @@ struct Batch {
         let fields = Table.fields(screen)
         if let text = options.filter {
             do { query.filter = try Filter(text, fields: fields) } catch {
-                throw Refusal("--filter: \(error.description)")
+                throw Refusal("--\(error.description)")
             }
         }
         if let sort = options.sort {

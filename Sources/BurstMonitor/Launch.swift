@@ -68,7 +68,8 @@ package struct Launch {
 
     private func run() throws -> Int32 {
         if case .schema = options.mode { return Places.write(BoardDocument.schema.utf8) ? 0 : 1 }
-        if case .screen = options.mode { return try runScreen() }
+        let isPlain = settings.plain || environment["BURSTMON_PLAIN"] == "1"
+        if case .screen = options.mode, !isPlain { return try runScreen() }
         for fault in settingsFaults { Places.complain(fault.description) }
         return try Batch(self).run()
     }
