@@ -45,7 +45,9 @@ let package = Package(
         // Pure: values in, values out.
         module("BurstModel"),
         module("BurstScreen", "BurstModel"),
-        module("BurstReports", "BurstModel", "BurstScreen"),
+        module(
+            "BurstReports", "BurstModel", "BurstScreen",
+            resources: [.embedInCode("Resources/burstmon.schema.json")]),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
         module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
@@ -57,18 +59,29 @@ let package = Package(
         module(
             "BurstMonitor", "BurstModel", "BurstScreen", "BurstReports", "BurstSettings", "BurstSources",
             "BurstTerminal", "CSys"),
-        program("burstmon", "BurstMonitor", "BurstModel", "BurstScreen", arguments),
-        program("burst-bench", "BurstTestSupport", arguments),
+        .executableTarget(
+            name: "burstmon", dependencies: ["BurstMonitor", "BurstModel", "BurstScreen", arguments],
+            exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
+        program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
+        module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport"),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
         tests("SettingsTests", "BurstSettings", "BurstScreen", "BurstModel", "BurstTestSupport"),
-        tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys"),
+        tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys", "terminal-probe"),
+        .executableTarget(
+            name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
+            swiftSettings: settings),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstTestSupport"),
         tests("EndToEndTests", "BurstTestSupport"),
         tests("TidyTests", "BurstTestSupport"),
+        // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
+        .target(
+            name: "BurstFuzz", dependencies: ["BurstModel", "BurstScreen", "BurstSettings", "BurstTestSupport"],
+            path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
+        tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),
     ]
 )

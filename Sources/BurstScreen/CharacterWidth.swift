@@ -1,34 +1,68 @@
 /// How many terminal cells text takes (monitor.md §3.3: text is measured in cells and clipped on a cell boundary).
+///
+/// Terminals disagree about emoji sequences: one draws a family in two cells, another in eight. Only what all of them draw
+/// alike is passed on: a base character with a few combining marks, one by one. Joiners, variation selectors, skin tones and
+/// marks of direction are dropped, so a family becomes its members, side by side.
 package enum CharacterWidth {
-    /// The longest grapheme that is passed on, in UTF-8 bytes; longer ones (stacked combining marks) are cut to their base.
-    package static let graphemeBytesMax = 32
+    /// The most combining marks that stay with their base (curses keeps five characters a cell); more are dropped.
+    package static let marksMax = 4
 
-    /// What is put on the screen for a character, and the cells that it takes: 0, 1 or 2.
-    package static func shown(_ character: Character) -> (text: String, cells: Int) {
-        if let ascii = character.asciiValue {
-            // Character "\r\n" has an ASCII value (of the line feed) too.
-            return ascii >= 0x20 && ascii != 0x7f ? (String(character), 1) : ("?", 1)
+    /// Cuts text into pieces, each of which stands in one or two cells, until `body` returns false.
+    /// Control characters, unassigned ones and line ends come as `?`.
+    package static func forEachPiece(in text: String, _ body: (_ text: String, _ cells: Int) -> Bool) {
+        let scalars = text.unicodeScalars
+        var at = scalars.startIndex
+        while at < scalars.endIndex {
+            let base = scalars[at]
+            at = scalars.index(after: at)
+            let count = cells(of: base)
+            if count == 0 { continue }
+            var piece = count < 0 ? "?" : String(Character(base))
+            var marks = 0
+            while at < scalars.endIndex, scalars[at].value >= 0x300, cells(of: scalars[at]) == 0 {
+                if count > 0, marks < marksMax, stays(scalars[at]) {
+                    piece.unicodeScalars.append(scalars[at])
+                    marks += 1
+                }
+                at = scalars.index(after: at)
+            }
+            guard body(piece, max(1, count)) else { return }
         }
-        let scalars = character.unicodeScalars
-        let base = scalars[scalars.startIndex]
-        let count = cells(of: base)
-        if count < 0 { return ("?", 1) }
-        if count == 0 { return ("", 0) }
-        if character.utf8.count > graphemeBytesMax { return (String(Character(base)), count) }
-        return (String(character), scalars.contains { $0.value == 0xFE0F } ? 2 : count)
+    }
+
+    /// What is put on the screen for a character, and the cells that it takes.
+    package static func shown(_ character: Character) -> (text: String, cells: Int) {
+        var shown = ("", 0)
+        forEachPiece(in: String(character)) { text, cells in
+            shown = (shown.0 + text, shown.1 + cells)
+            return true
+        }
+        return shown
     }
 
     /// The cells that a text takes when it is shown.
     package static func cells(of text: String) -> Int {
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return text.utf8.count }
-        return text.reduce(0) { $0 + shown($1).cells }
+        if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }
+        return text.unicodeScalars.reduce(0) { $0 + abs(cells(of: $1)) }
     }
 
-    /// Cells of one scalar; -1 for control characters.
+    /// Whether a character without width is passed on with its base. It is the marks that are: a variation selector
+    /// would make some terminals widen the base, and a format character can turn the direction of a whole line.
+    private static func stays(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .nonspacingMark, .enclosingMark: !(0xFE00...0xFE0F).contains(scalar.value) && scalar.value < 0xE0000
+        case .otherLetter: true
+        default: false
+        }
+    }
+
+    /// Cells of one scalar; -1 for control characters and others that are not passed on but replaced.
     static func cells(of scalar: Unicode.Scalar) -> Int {
         let value = scalar.value
         if value < 0x20 || (value >= 0x7f && value < 0xa0) { return -1 }
         if value < 0x300 { return value == 0xad ? 0 : 1 }
+        // Vowels and finals that join the Hangul letter before them; skin tones.
+        if (0x1160...0x11FF).contains(value) || (0x1F3FB...0x1F3FF).contains(value) { return 0 }
         switch scalar.properties.generalCategory {
         case .nonspacingMark, .enclosingMark, .format: return 0
         case .control, .surrogate, .lineSeparator, .paragraphSeparator, .unassigned: return -1

@@ -67,72 +67,113 @@ package struct Grid: Hashable, Sendable {
     package mutating func put(
         _ text: String, column: Int, row: Int, _ style: Style, width: Int = Int.max
     ) -> Int {
-        guard row >= 0, row < size.rows, width > 0 else { return 0 }
-        var at = column
-        let end = min(size.columns, column &+ min(width, size.columns &- min(column, size.columns)))
-        for character in text {
-            let (shown, cellCount) = CharacterWidth.shown(character)
-            if cellCount == 0 { continue }
+        guard row >= 0, row < size.rows, column < size.columns, width > 0 else { return 0 }
+        let start = max(column, -Self.farthest)
+        let end = width < size.columns - start ? start + width : size.columns
+        var at = start
+        CharacterWidth.forEachPiece(in: text) { shown, cellCount in
             if at + cellCount > end {
-                if cellCount == 2, at < end, at >= 0 { set(Cell(" ", style), at, row) }
-                return min(at + cellCount, max(end, column)) - column
+                if at < end, at >= 0 { set(Cell(" ", style), at, row) }
+                at = end
+            } else {
+                if cellCount == 2 { setWide(shown, style, at, row) } else { set(Cell(shown, style), at, row) }
+                at += cellCount
             }
-            if at >= 0 {
-                set(Cell(shown, style), at, row)
-                if cellCount == 2 { set(Cell("", style), at + 1, row) }
-            } else if at + cellCount > 0 {
-                set(Cell(" ", style), 0, row)
-            }
-            at += cellCount
+            return at < end
         }
-        return at - column
+        return at - start
     }
 
-    private mutating func set(_ cell: Cell, _ column: Int, _ row: Int) {
+    /// Texts that begin farther to the left do not reach the screen; keeps sums of coordinates in bounds.
+    private static let farthest = 1 << 32
+
+    /// What lies of `count` places from `start` within `0..<limit`, whatever the numbers.
+    private static func visible(_ start: Int, _ count: Int, _ limit: Int) -> Range<Int> {
+        guard count > 0, start < limit else { return 0..<0 }
+        let (sum, isTooLarge) = start.addingReportingOverflow(count)
+        let end = isTooLarge ? limit : min(limit, sum)
+        return max(0, start)..<max(max(0, start), end)
+    }
+
+    /// Frees a cell from the wide character that it is half of; the other half becomes a space.
+    private mutating func release(_ column: Int, _ row: Int) {
         let index = row * size.columns + column
-        if cells[index].text.isEmpty, !cell.text.isEmpty, column > 0 {
-            cells[index - 1].text = " "
-        }
-        if !cell.text.isEmpty, column + 1 < size.columns, cells[index + 1].text.isEmpty {
+        if cells[index].text.isEmpty {
+            if column > 0 { cells[index - 1].text = " " }
+        } else if column + 1 < size.columns, cells[index + 1].text.isEmpty {
             cells[index + 1].text = " "
         }
-        cells[index] = cell
     }
 
-    /// Fills a rectangle with one character.
+    /// Sets a cell of width one. A column outside is ignored.
+    private mutating func set(_ cell: Cell, _ column: Int, _ row: Int) {
+        guard column >= 0, column < size.columns else { return }
+        release(column, row)
+        cells[row * size.columns + column] = cell
+    }
+
+    /// Sets both cells of a wide character; where only one of them lies inside, a space.
+    private mutating func setWide(_ text: String, _ style: Style, _ column: Int, _ row: Int) {
+        guard column >= 0, column + 1 < size.columns else {
+            set(Cell(" ", style), column, row)
+            set(Cell(" ", style), column + 1, row)
+            return
+        }
+        release(column, row)
+        release(column + 1, row)
+        cells[row * size.columns + column] = Cell(text, style)
+        cells[row * size.columns + column + 1] = Cell("", style)
+    }
+
+    /// Fills a rectangle with one character of width one; another one becomes `?`.
     package mutating func fill(
         column: Int, row: Int, columns: Int, rows: Int, _ style: Style, with character: String = " "
     ) {
-        for line in max(0, row)..<max(max(0, row), min(size.rows, row + rows)) {
-            for place in max(0, column)..<max(max(0, column), min(size.columns, column + columns)) {
-                set(Cell(character, style), place, line)
-            }
+        var piece = "?"
+        CharacterWidth.forEachPiece(in: character) { text, cells in
+            if cells == 1 { piece = text }
+            return false
+        }
+        for line in Self.visible(row, rows, size.rows) {
+            for place in Self.visible(column, columns, size.columns) { set(Cell(piece, style), place, line) }
         }
     }
 
     /// Lays a role over cells that keep their own: a selected row.
     package mutating func overlay(_ role: Role, column: Int = 0, row: Int, columns: Int = Int.max, rows: Int = 1) {
-        for line in max(0, row)..<max(max(0, row), min(size.rows, row + rows)) {
-            let end = columns == Int.max ? size.columns : min(size.columns, column + columns)
-            for place in max(0, column)..<max(max(0, column), end) {
+        for line in Self.visible(row, rows, size.rows) {
+            for place in Self.visible(column, columns, size.columns) {
                 cells[line * size.columns + place].style.overlay = role
             }
         }
     }
 
-    /// Lays another grid over this one, its top left corner at a place.
+    /// Lays another grid over this one, its top left corner at a place. Wide characters that the edge cuts become spaces.
+    /// A cursor in the other grid becomes the cursor; without one, the cursor stays.
     package mutating func lay(_ other: Grid, column: Int, row: Int) {
-        for line in 0..<other.size.rows where line + row >= 0 && line + row < size.rows {
-            for place in 0..<other.size.columns where place + column >= 0 && place + column < size.columns {
-                let cell = other[column: place, row: line]
-                if cell.text.isEmpty, place + column == 0 { continue }
-                set(cell, place + column, line + row)
+        for line in Self.visible(row, other.size.rows, size.rows) {
+            for place in Self.visible(column, other.size.columns, size.columns) {
+                let from = place - column
+                let cell = other[column: from, row: line - row]
+                if cell.text.isEmpty {
+                    // The right half of a wide character, which has been laid with its left half if that is inside.
+                    if place == 0 { set(Cell(" ", cell.style), place, line) }
+                } else if from + 1 < other.size.columns, other[column: from + 1, row: line - row].text.isEmpty {
+                    setWide(cell.text, cell.style, place, line)
+                } else {
+                    set(cell, place, line)
+                }
             }
+        }
+        if let inner = other.cursor {
+            let (left, top) = (inner.column.addingReportingOverflow(column), inner.row.addingReportingOverflow(row))
+            if !left.overflow, !top.overflow { cursor = (left.partialValue, top.partialValue) }
         }
     }
 
     /// The text of a row, without trailing blanks.
     package func line(_ row: Int) -> String {
+        guard row >= 0, row < size.rows else { return "" }
         var text = ""
         for column in 0..<size.columns { text += self[column: column, row: row].text }
         while text.last == " " { text.removeLast() }

@@ -41,6 +41,14 @@ struct TOMLDocument {
                     file: file, line: line, wrong: "holds the escape \(escape)", right: "leave the zero character out")
             }
         }
+        // The library asserts that a table's name begins well, in release builds too: `[é]` would end the program.
+        var scanner = KeyLines(text)
+        lines = scanner.scan()
+        if let line = scanner.badHeaderLine {
+            throw FileFault(
+                file: file, line: line, wrong: "is not TOML: no name of a table stands behind [",
+                right: "write [NAME], or [\"NAME\"] where it has other signs than A-Z, a-z, 0-9, _ and -")
+        }
         do {
             root = try Self.values(of: TOMLTable(string: text))
         } catch let error as TOMLParseError {
@@ -51,8 +59,6 @@ struct TOMLDocument {
         } catch {
             throw FileFault(file: file, line: 1, wrong: "is not TOML", right: "write it as TOML 1.0 has it")
         }
-        var scanner = KeyLines(text)
-        lines = scanner.scan()
     }
 
     /// The line of a key, or of the nearest thing around it that has one: keys of an inline table stand on its line.
@@ -103,8 +109,11 @@ struct TOMLDocument {
     }
 }
 
-/// Finds the lines of keys and table headers in a text that is known to be TOML.
+/// Finds the lines of keys and table headers in a text, as far as it is TOML.
 private struct KeyLines {
+    /// The first header that begins with something else than a name.
+    private(set) var badHeaderLine: Int?
+
     private let bytes: [UInt8]
     private var at = 0
     private var line = 1
@@ -126,6 +135,7 @@ private struct KeyLines {
             case UInt8(ascii: "#"): skipComment()
             case UInt8(ascii: "["):
                 while at < bytes.count, bytes[at] == UInt8(ascii: "[") { at += 1 }
+                checkHeader()
                 table = keyPath()
                 note(table)
                 while at < bytes.count, bytes[at] != UInt8(ascii: "\n") { at += 1 }
@@ -135,6 +145,18 @@ private struct KeyLines {
             }
         }
         return lines
+    }
+
+    private mutating func checkHeader() {
+        while at < bytes.count, bytes[at] == UInt8(ascii: " ") || bytes[at] == UInt8(ascii: "\t") { at += 1 }
+        guard at < bytes.count, badHeaderLine == nil else { return }
+        switch bytes[at] {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "\""),
+            UInt8(ascii: "'"), UInt8(ascii: "]"):
+            return
+        default: badHeaderLine = line
+        }
     }
 
     /// The first line counts, and for each table around the key too, if it has no header of its own.

@@ -21,7 +21,9 @@ package enum Fixtures {
 
     /// The bytes of a file; stops the test run where it cannot be read, since nothing could be tested without it.
     package static func bytes(of path: String) -> [UInt8] {
-        guard let file = fopen(path, "rb") else { fatalError("cannot read \(path): \(String(cString: strerror(errno)))") }
+        guard let file = fopen(path, "rb") else {
+            fatalError("cannot read \(path): \(String(cString: strerror(errno)))")
+        }
         defer { fclose(file) }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)

@@ -7,6 +7,7 @@
 #endif
 #define NCURSES_NOMACROS 1
 #include <locale.h>
+#include <stdio.h>
 #include <wchar.h>
 #include <ncursesw/curses.h>
 #include <ncursesw/term.h>
@@ -23,5 +24,29 @@ static inline attr_t nc_a_underline(void) { return A_UNDERLINE; }
 static inline attr_t nc_a_reverse(void) { return A_REVERSE; }
 static inline attr_t nc_a_italic(void) { return A_ITALIC; }
 static inline attr_t nc_a_altcharset(void) { return A_ALTCHARSET; }
+/// Puts one base character with its combining marks. ERR is of no consequence: it is said of the last cell, too.
+static inline int nc_put(WINDOW *w, int row, int column, const wchar_t *text, attr_t attributes, int pair) {
+    cchar_t cell;
+    if (setcchar(&cell, text, attributes, 0, &pair) == ERR || wmove(w, row, column) == ERR) return ERR;
+    return wadd_wch(w, &cell);
+}
+/// newterm() for the terminal that TERM names, reading from standard input.
+static inline SCREEN *nc_newterm(FILE *output) { return newterm(0, output, stdin); }
+static inline void nc_repaint(void) { clearok(curscr, TRUE); }
+/// Ends what setupterm() began.
+static inline void nc_forget_terminfo(void) {
+    TERMINAL *terminal = cur_term;
+    if (!terminal) return;
+    set_curterm(0);
+    del_curterm(terminal);
+}
+static inline const char *nc_parameter(const char *capability, int value) { return tiparm(capability, value); }
+static inline const char *nc_cursor_to(const char *capability, int row, int column) {
+    return tiparm(capability, row, column);
+}
+static inline mmask_t nc_press(void) { return BUTTON1_PRESSED; }
+static inline mmask_t nc_double(void) { return BUTTON1_DOUBLE_CLICKED; }
+static inline mmask_t nc_wheel_up(void) { return BUTTON4_PRESSED; }
+static inline mmask_t nc_wheel_down(void) { return BUTTON5_PRESSED; }
 static inline int nc_attr_set(WINDOW *w, attr_t a, int pair) { return wattr_set(w, a, (short)pair, &pair); }
 #endif

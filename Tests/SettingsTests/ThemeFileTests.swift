@@ -122,6 +122,14 @@ import Testing
         #expect(!told.contains("\n"))
     }
 
+    /// The library that reads TOML would end the program at some of these.
+    @Test(arguments: ["[é]\n", "[[é]]\n", "a = 1\n[ .b]\n", "[=]\n", "[#]\n", "[\u{7f}]"])
+    func aTableWithoutANameIsRefused(text: String) {
+        let told = refusal(text)
+        #expect(told.contains(": is not TOML: "), "\(told)")
+        #expect(!told.contains("\n"))
+    }
+
     /// Lines are counted through everything in which a line can end.
     @Test func linesAreRightBelowLongStringsAndLists() {
         let text = """

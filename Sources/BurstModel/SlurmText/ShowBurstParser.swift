@@ -72,10 +72,11 @@ private struct ShowBurstParser {
     private mutating func line(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         let (start, end) = (range.lowerBound, range.upperBound)
         if ByteText.hasPrefix(bytes, at: start, end: end, "    ") {
+            let isUserUse = ByteText.hasPrefix(bytes, at: start + 4, end: end, "UserID=")
             switch section {
-            case .buffers: buffer(bytes, range)
-            case .users: userUse(bytes, range)
-            case .none, .header: rowOutside(bytes, range)
+            case .buffers where !isUserUse: buffer(bytes, range)
+            case .users where isUserUse: userUse(bytes, range)
+            default: rowOutside(bytes, range, isUserUse: isUserUse)
             }
         } else if ByteText.hasPrefix(bytes, at: start, end: end, "Name=") {
             finishRecord()
@@ -90,27 +91,39 @@ private struct ShowBurstParser {
             section = .users
         } else if ByteText.isBlank(bytes, range) {
             return
-        } else if record != nil, ByteText.hasPrefix(bytes, at: start, end: end, "  ") {
+        } else if ByteText.hasPrefix(bytes, at: start, end: end, "  "), record != nil || isHeader(bytes, range) {
+            if record == nil { missingRecord() }
             header(bytes, range)
         } else {
             fault("not understood: \"\(ByteText.excerpt(bytes, range))\"")
         }
     }
 
-    /// A row whose heading is damaged or missing is still a row.
-    private mutating func rowOutside(_ bytes: Span<UInt8>, _ range: Range<Int>) {
-        fault("a row outside any section: \"\(ByteText.excerpt(bytes, range))\"")
+    /// Whether a line without a first line before it can only be a header's.
+    private func isHeader(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        let (start, end) = (range.lowerBound + 2, range.upperBound)
+        return ByteText.hasPrefix(bytes, at: start, end: end, "PoolName[")
+            || ByteText.hasPrefix(bytes, at: start, end: end, "Flags=")
+            || ByteText.hasPrefix(bytes, at: start, end: end, "StageInTimeout=")
+    }
+
+    /// A row whose heading is damaged or missing is still a row, and so are those that follow it.
+    private mutating func rowOutside(_ bytes: Span<UInt8>, _ range: Range<Int>, isUserUse: Bool) {
+        let section = isUserUse ? "Per User Buffer Use" : "Allocated Buffers"
+        fault("a row outside its section, \(section): \"\(ByteText.excerpt(bytes, range))\"")
         if record == nil { missingRecord() }
-        if ByteText.hasPrefix(bytes, at: range.lowerBound + 4, end: range.upperBound, "UserID=") {
+        if isUserUse {
+            self.section = .users
             userUse(bytes, range)
         } else {
-            buffer(bytes, range)
+            if buffer(bytes, range) { self.section = .buffers }
         }
     }
 
     private mutating func missingRecord() {
         fault("the plugin's first line is missing")
         record = PluginRecord(name: "")
+        section = .header
     }
 
     private mutating func finishRecord() {
@@ -242,10 +255,8 @@ private struct ShowBurstParser {
                     inSummary = false
                 case "Flags":
                     closePool()
-                    plugin.flags =
-                        value.isEmpty
-                        ? [] : ByteText.string(bytes, value).split(separator: ",", omittingEmptySubsequences: false)
-                            .map(String.init)
+                    let flags = ByteText.string(bytes, value).split(separator: ",", omittingEmptySubsequences: false)
+                    plugin.flags = value.isEmpty ? [] : flags.map(String.init)
                     plugin.header.append(.flags)
                 case "PollInterval":
                     plugin.pollInterval = seconds(key, value)
@@ -292,7 +303,9 @@ private struct ShowBurstParser {
 
     // MARK: Rows
 
-    private mutating func buffer(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+    /// Returns whether the line is a buffer's.
+    @discardableResult
+    private mutating func buffer(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         var id: BufferID?
         var found = Buffer(id: .persistent(""), pool: nil, size: .zero, state: .pending, user: "", uid: 0)
         var problem: String?
@@ -354,7 +367,7 @@ private struct ShowBurstParser {
         if let rest { problem = "not understood: \"\(ByteText.excerpt(bytes, rest))\"" }
         guard let id else {
             fault(problem ?? "a buffer without JobID= or Name=: \"\(ByteText.excerpt(bytes, range))\"")
-            return
+            return false
         }
         if seen != 31, problem == nil { problem = "the row of \(id.short) is cut or has lost fields" }
         if let problem { fault(problem) }
@@ -362,6 +375,7 @@ private struct ShowBurstParser {
         found.rawStart = Int32(clamping: range.lowerBound)
         found.rawCount = Int32(clamping: range.count)
         record?.buffers.append(found)
+        return true
     }
 
     /// `7`, `362_3(362)`.

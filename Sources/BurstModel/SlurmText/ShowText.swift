@@ -41,9 +41,9 @@ package enum ShowText {
 
     private static func detail(_ record: Substring, zone: LocalTime.Zone) -> JobDetail? {
         var fields: [Field] = []
-        let oneLine = !record.contains("\n   ")
+        let oneLine = !record.lines.dropFirst().contains { $0.hasPrefix("   ") }
         // Lines of the record; a line that does not begin with three blanks and a key belongs to the field before it.
-        for line in record.split(separator: "\n", omittingEmptySubsequences: false) {
+        for line in record.lines {
             let isContinuation = !fields.isEmpty && (!line.hasPrefix("   ") || key(line.dropFirst(3)) == nil)
             if isContinuation {
                 fields[fields.count - 1].value += "\n" + line
@@ -129,7 +129,7 @@ package enum ShowText {
         var reservations: [Reservation] = []
         var faults: [Fault] = []
         let whole = String(decoding: text, as: UTF8.self)
-        for (number, line) in whole.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (number, line) in Substring(whole).lines.enumerated() {
             var rest = line.drop { $0 == " " }
             if rest.isEmpty || rest.hasPrefix("No reservations in the system") { continue }
             var understood = false
@@ -170,7 +170,7 @@ package enum ShowText {
     /// Reads `scontrol show config`: lines `Key = value`.
     package static func config(_ text: [UInt8]) -> ControllerConfig {
         var config = ControllerConfig()
-        for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
+        for line in Substring(String(decoding: text, as: UTF8.self)).lines {
             guard let equals = line.range(of: " = ") else { continue }
             var name = line[..<equals.lowerBound]
             while name.last == " " { name.removeLast() }
@@ -194,6 +194,11 @@ package enum ShowText {
 }
 
 extension Substring {
+    /// Pieces between line feeds. As characters, a carriage return and the line feed behind it would be one.
+    fileprivate var lines: [Substring] {
+        utf8.split(separator: ByteText.newline, omittingEmptySubsequences: false).map { Substring($0) }
+    }
+
     /// The standard library has no search for a text in a text; this one needs no Foundation.
     fileprivate func range(of pattern: String) -> Range<Index>? {
         guard !pattern.isEmpty else { return nil }

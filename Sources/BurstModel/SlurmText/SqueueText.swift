@@ -54,7 +54,8 @@ package enum SqueueText {
             } else {
                 damaged += 1
                 if faults.count < BurstReport.faultsMax {
-                    let what = complete ? "record \(record) is damaged" : "the reply ends in the middle of record \(record)"
+                    let what =
+                        complete ? "record \(record) is damaged" : "the reply ends in the middle of record \(record)"
                     faults.append(
                         Fault(
                             reply: "squeue", line: 0,
@@ -106,7 +107,9 @@ package enum SqueueText {
         job.start = times.read(bytes, range(15))
         job.end = times.read(bytes, range(16))
         job.reservation = nonEmpty(cache.reservations.optional(bytes, range(17)))
-        if !ByteText.equal(bytes, range(18), "(null)") { job.systemComment = nonEmpty(ByteText.string(bytes, range(18))) }
+        if !ByteText.equal(bytes, range(18), "(null)") {
+            job.systemComment = nonEmpty(ByteText.string(bytes, range(18)))
+        }
         return job
     }
 

@@ -157,11 +157,14 @@ package struct Pool: Hashable, Sendable {
         return 0
     }
 
-    /// The largest request that fits now: free space in whole granules (monitor.md §0). Zero when over-committed.
+    /// The largest request that fits now, in whole granules: Slurm's own test takes the total less the larger of used
+    /// and unfree space (spec §6.2), so free space that it shows beside more use than there can be does not count.
+    /// Zero when over-committed.
     package var largestRequest: Amount {
-        guard let free = free.known else { return free.isInfinite ? free : .zero }
+        guard var room = free.known else { return free.isInfinite ? free : .zero }
+        if let total = total.known, let used = used.known { room = min(room, total - min(used, total)) }
         let grain = max(1, granularity.known ?? 1)
-        return Amount(free / grain * grain)
+        return Amount(room / grain * grain)
     }
 
     /// Rounds a request up to whole granules (spec §2.2). Nil where the result exceeds 64 bits.

@@ -28,8 +28,9 @@ package struct Job: Hashable, Sendable {
     /// What slurmctld noted of each failure.
     package var systemComment: String?
 
-    package init(id: JobID, name: String = "", user: String = "", uid: UInt32 = 0, state: JobState, reason: String = "None")
-    {
+    package init(
+        id: JobID, name: String = "", user: String = "", uid: UInt32 = 0, state: JobState, reason: String = "None"
+    ) {
         self.id = id
         self.name = name
         self.user = user
@@ -116,26 +117,45 @@ package struct BufferRequest: Hashable, Sendable {
     package var size: UInt64?
     /// The text behind `capacity=`.
     package var sizeText: String
+    /// The line creates a persistent buffer: no part of the job's own.
+    package var isPersistent = false
 
     /// Reads lines such as `#BB_LUA pool=pool1 capacity=3TiB`, `#DW jobdw type=scratch capacity=4GB`,
     /// `#BB create_persistent name=a capacity=1TiB`. Lines without a capacity ask for nothing.
     package static func parse(_ spec: String) -> [BufferRequest] {
-        spec.split(whereSeparator: \.isNewline).compactMap { line in
-            guard let capacity = value("capacity=", in: line) else { return nil }
-            return BufferRequest(
-                pool: value("pool=", in: line).map { String($0.prefix { !$0.isWhitespace }) },
-                size: Amount.request(capacity), sizeText: String(capacity.prefix { !$0.isWhitespace }))
+        var copy = spec
+        return copy.withUTF8 { text in
+            var requests: [BufferRequest] = []
+            for line in text.split(whereSeparator: { $0 == ByteText.newline || $0 == 0x0d }) {
+                if let request = request(line) { requests.append(request) }
+            }
+            return requests
         }
     }
 
-    private static func value(_ key: String, in line: Substring) -> Substring? {
-        var rest = line
-        while let space = rest.firstIndex(where: \.isWhitespace) {
-            let word = rest[rest.index(after: space)...]
-            if word.hasPrefix(key) { return word.dropFirst(key.count) }
-            rest = word
+    private static func request(_ line: Slice<UnsafeBufferPointer<UInt8>>) -> BufferRequest? {
+        func isBlank(_ byte: UInt8) -> Bool { byte == ByteText.space || byte == 0x09 }
+        func text(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> String { String(decoding: bytes, as: UTF8.self) }
+        var request = BufferRequest(pool: nil, size: nil, sizeText: "")
+        var asks = false
+        // The first word is the directive itself.
+        var rest = line.drop { !isBlank($0) }
+        while let start = rest.firstIndex(where: { !isBlank($0) }) {
+            let end = rest[start...].firstIndex(where: isBlank) ?? rest.endIndex
+            let word = rest[start..<end]
+            if word.starts(with: "capacity=".utf8) {
+                // White space behind the number ends it, so the rest of the line is part of what Slurm reads.
+                request.size = Amount.request(rest[(start + 9)...])
+                request.sizeText = text(word.dropFirst(9))
+                asks = true
+            } else if word.starts(with: "pool=".utf8) {
+                request.pool = text(word.dropFirst(5))
+            } else if word.elementsEqual("create_persistent".utf8) {
+                request.isPersistent = true
+            }
+            rest = rest[end...]
         }
-        return nil
+        return asks ? request : nil
     }
 }
 

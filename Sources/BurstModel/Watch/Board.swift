@@ -21,6 +21,8 @@ package struct Board: Hashable, Sendable {
     package var bufferRows: [BufferRow]
     package var userRows: [UserRow]
     package var jobRows: [JobRow]
+    /// Jobs with buffers that are over, with nothing left to tell: counted, not listed.
+    package var finishedJobs = 0
 
     /// The worst first; within a severity the newest first.
     package var alerts: [Alert]
@@ -163,7 +165,12 @@ package struct BufferRow: Hashable, Sendable {
     package var key: BufferKey
     /// Nil for a tombstone.
     package var place: Place?
-    package var gone: Tombstone?
+    package var gone: Tombstone? {
+        get { stone.first }
+        set { stone = newValue.map { [$0] } ?? [] }
+    }
+    /// In an array, since 100,000 rows must not each keep room for a buffer.
+    private var stone: [Tombstone] = []
     /// Index into the jobs.
     package var job: Int32?
     /// Since when the joined state (allocation and job) was seen.
@@ -202,7 +209,9 @@ package struct UserRow: Hashable, Sendable {
     /// Share of all use, 0 to 1.
     package var share: Double
     package var pools: Int
-    /// Seconds of the oldest buffer; nil where unknown.
+    /// When the oldest buffer was created; nil where unknown.
+    package var oldest: Timestamp?
+    /// Its age in seconds.
     package var oldestSeconds: Int?
     /// How many buffers are in each stage, in order of life.
     package var states: [StateCount]

@@ -1,0 +1,274 @@
+internal import BurstModel
+internal import BurstReports
+internal import BurstScreen
+internal import BurstSettings
+internal import BurstSources
+internal import BurstTerminal
+internal import Glibc
+
+/// Puts the monitor together from its options and runs it.
+package struct Launch {
+    package static let version = "0.1.0"
+
+    let options: MonitorOptions
+    let environment: [String: String]
+    let settings: Settings
+    /// Faults of settings files: the files are not used, and it is said.
+    let settingsFaults: [FileFault]
+    let zone: LocalTime.Zone
+
+    /// Says what is wrong, in a line on standard error.
+    package static func complain(_ text: String) { Places.complain(text) }
+
+    /// Runs the program; returns its exit status.
+    package static func run(_ options: MonitorOptions) -> Int32 {
+        do {
+            return try Launch(options).run()
+        } catch let refusal as Refusal {
+            Places.complain(refusal.text)
+            return refusal.code
+        } catch {
+            Places.complain("\(error)")
+            return ExitCode.failure.rawValue
+        }
+    }
+
+    private init(_ options: MonitorOptions) throws {
+        self.options = options
+        environment = Places.environment
+        let userPath = options.config ?? SettingsFile.userPath(environment: environment)
+        if let config = options.config, !Places.exists(config) {
+            throw Refusal("--config \(config): \(String(cString: strerror(errno)))")
+        }
+        let outcome = SettingsFile.load(user: userPath)
+        if options.config != nil, let fault = outcome.faults.first { throw Refusal(fault.description) }
+        var settings = outcome.settings
+        if let interval = options.intervalSeconds {
+            settings.intervalSeconds = max(interval, settings.intervalFloorSeconds)
+        }
+        if let jobs = options.jobs { settings.jobs = jobs }
+        if options.readOnly { settings.readOnly = true }
+        if options.ascii { settings.ascii = true }
+        if options.mouse { settings.mouse = true }
+        if let color = options.color { settings.color = color }
+        self.settings = settings
+        settingsFaults = outcome.faults
+        switch options.origin {
+        case .replay(let path, _, _, _), .follow(let path): zone = Self.zone(of: path)
+        case .demo: zone = .fixed()
+        default: zone = .system
+        }
+    }
+
+    /// A recording's texts are in the local time of where it was made.
+    private static func zone(of recording: String) -> LocalTime.Zone {
+        guard let reader = try? RecordingReader(path: recording) else { return .system }
+        return .fixed(secondsEastOfUTC: reader.utcOffsetSeconds)
+    }
+
+    private func run() throws -> Int32 {
+        if case .schema = options.mode { return Places.write(BoardDocument.schema.utf8) ? 0 : 1 }
+        let isPlain = settings.plain || environment["BURSTMON_PLAIN"] == "1"
+        if case .screen = options.mode, !isPlain { return try runScreen() }
+        for fault in settingsFaults { Places.complain(fault.description) }
+        return try Batch(self).run()
+    }
+
+    // MARK: Sources
+
+    /// Where boards come from, for the options given.
+    func source(onChange: @escaping @Sendable () -> Void, prepare: @escaping @Sendable (Board) -> Void) throws
+        -> any BoardSource
+    {
+        do {
+            switch options.origin {
+            case .replay(let path, let begin, let end, let speed):
+                return try ReplaySource(
+                    path: path, begin: try time(begin, "-b"), end: try time(end, "-e"), speed: speed,
+                    viewer: Places.viewer, thresholds: settings.rules, onChange: onChange, prepare: prepare)
+            case .demo(let speed):
+                return try ReplaySource(
+                    path: try demoRecording(), speed: speed, viewer: Places.viewer, thresholds: settings.rules,
+                    onChange: onChange, prepare: prepare)
+            case .follow(let path):
+                return try FollowSource(
+                    path: path, viewer: Places.viewer, thresholds: settings.rules, onChange: onChange,
+                    prepare: prepare)
+            case .burstd:
+                throw Refusal(
+                    "--source burstd: this release has no engine yet; --source slurm, --replay or --demo", code: 2)
+            case .automatic, .slurm:
+                return try collector(onChange: onChange, prepare: prepare)
+            }
+        } catch let fault as RecordingFault {
+            throw Refusal(fault.description)
+        }
+    }
+
+    func collector(
+        onChange: @escaping @Sendable () -> Void, prepare: @escaping @Sendable (Board) -> Void
+    ) throws -> Collector {
+        if let missing = missingTools() {
+            throw Refusal(missing, code: ExitCode.failure.rawValue)
+        }
+        return Collector(
+            runner: SubprocessRunner(environment: environment), settings: collectorSettings(), zone: zone,
+            recorder: try recorder(), eventLog: try eventLog(), onChange: onChange, prepare: prepare)
+    }
+
+    /// One line where Slurm's commands cannot be found; nil where they can.
+    private func missingTools() -> String? {
+        let folders = (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map(String.init)
+        for tool in ["scontrol", "squeue"] where !folders.contains(where: { access($0 + "/" + tool, X_OK) == 0 }) {
+            return
+                "\(tool) is not in PATH (\(folders.joined(separator: ":"))): install slurm-client, or try burstmon --demo"
+        }
+        return nil
+    }
+
+    private func collectorSettings() -> CollectorSettings {
+        var collector = CollectorSettings()
+        collector.pace.burstSeconds = settings.intervalSeconds
+        collector.pace.jobsSeconds = settings.jobsIntervalSeconds
+        collector.pace.floorSeconds = settings.intervalFloorSeconds
+        collector.pace.asksJobs = settings.jobs != .off
+        collector.jobsUser = settings.jobs == .own ? Places.user : nil
+        collector.timeoutSeconds = settings.timeoutSeconds
+        collector.statusTimeoutSeconds = settings.statusTimeoutSeconds
+        collector.thresholds = settings.rules
+        collector.viewer = Places.viewer
+        if let record = options.record, Places.exists(record) { collector.warmStart = [record] }
+        return collector
+    }
+
+    private func recorder() throws -> Recorder? {
+        guard let path = options.record else { return nil }
+        let now = SourceClock.system.now()
+        let offset = Int((zone.local(now).secondsSinceEpoch * 1000 - now.milliseconds + 500) / 1000)
+        return try Recorder(
+            path: path, tool: "burstmon \(Self.version)", host: Places.host, utcOffsetSeconds: offset,
+            redacts: options.redact, now: now)
+    }
+
+    private func eventLog() throws -> EventLog? {
+        guard settings.eventLogPath != nil || settings.syslog else { return nil }
+        return try EventLog(path: settings.eventLogPath, bytesMax: settings.eventLogBytesMax, syslog: settings.syslog)
+    }
+
+    private func demoRecording() throws -> String {
+        guard let path = Places.shared("demo.jsonl", inTree: "Sources/burstmon/Resources/demo.jsonl") else {
+            throw Refusal(
+                "the demo's recording is not there; it belongs into share/burst beside the program's bin", code: 1)
+        }
+        return path
+    }
+
+    /// A time of the command line: RFC 3339, or local date and time, in the recording's zone.
+    private func time(_ text: String?, _ option: String) throws -> Timestamp? {
+        guard let text else { return nil }
+        if let time = Timestamp(rfc3339: text) { return time }
+        if let local = LocalTime(text: text) { return zone.moment(local) }
+        if case .replay(let path, _, _, _) = options.origin, let reader = try? RecordingReader(path: path) {
+            let day = zone.local(reader.startedAt).text.prefix(10)
+            if let local = LocalTime(text: "\(day)T\(text.utf8.count == 5 ? text + ":00" : text)") {
+                return zone.moment(local)
+            }
+        }
+        throw Refusal("\(option) \(text): no time; 2026-11-22T14:02:11Z, 2026-11-22T14:02:11 or 14:02")
+    }
+
+    // MARK: The screen
+
+    private func runScreen() throws -> Int32 {
+        let installed = [Places.shared("Themes", inTree: "Themes")].compactMap { $0 }
+        let folders = ThemeFile.folders(environment: environment, installed: installed)
+        let wish = ThemeFile.wish(option: options.theme, environment: environment, settings: settings)
+        let (theme, themeFault) = ThemeFile.loadOrDefault(wish, folders: folders)
+        if options.theme != nil, let themeFault { throw Refusal(themeFault.description) }
+
+        let depth = ColorDepth.choose(
+            option: settings.color, environment: environment, terminalColors: CursesTerminal.terminfoColors(),
+            isTerminal: isatty(STDOUT_FILENO) == 1)
+        var terminalOptions = CursesTerminal.Options()
+        terminalOptions.ascii = settings.ascii
+        terminalOptions.mouse = settings.mouse
+        terminalOptions.clipboard = options.clipboard
+        switch depth {
+        case .mono: terminalOptions.maximumColors = 0
+        case .eight: terminalOptions.maximumColors = 8
+        case .sixteen: terminalOptions.maximumColors = 16
+        case .indexed256: terminalOptions.maximumColors = 256
+        case .trueColor: break
+        }
+
+        let wake = Wake()
+        let prepared = PreparedTable()
+        let zone = zone
+        let source = try source(
+            onChange: { wake.ring() }, prepare: { prepared.prepare($0, zone: zone) })
+
+        let isReplay: Bool
+        switch options.origin {
+        case .replay, .demo: isReplay = true
+        default: isReplay = false
+        }
+        var keys = KeyMap(readOnly: settings.readOnly, replay: isReplay)
+        for (action, key) in settings.keys.sorted(by: { $0.key < $1.key }) {
+            if let fault = keys.remap(action, to: key) { throw Refusal("[keys] \(action): \(fault)") }
+        }
+        var state = MonitorState(
+            size: Size(columns: 80, rows: 24), data: source.latest(), keys: keys, readOnly: settings.readOnly,
+            themeName: theme.name, themes: ThemeFile.list(folders: folders).map(\.name), zone: zone)
+        state.showsClock = settings.clock
+        state.isRecording = options.record != nil
+        try apply(to: &state)
+
+        let terminal: CursesTerminal
+        do {
+            terminal = try CursesTerminal.start(options: terminalOptions)
+        } catch {
+            throw Refusal(error.description, code: ExitCode.unfitTerminal.rawValue)
+        }
+        let now = SourceClock.system.now()
+        state.size = terminal.size()
+        for fault in settingsFaults.map(\.description) + [themeFault?.description].compactMap({ $0 }) {
+            state.say(fault, role: .textError, at: now, seconds: 30)
+            source.send(.note(Event(at: now, level: .error, kind: .note, subject: .controller, text: fault)))
+        }
+        if isReplay { source.send(.replay(.play)) }
+        if case .demo = options.origin {
+            state.say(
+                "a recorded hour of a real Slurm; , and . step, Space stops, ? helps, q quits", at: now, seconds: 20)
+        }
+        var screen = FullScreen(
+            terminal: terminal, source: source, wake: wake, prepared: prepared, themeFolders: folders,
+            depth: terminal.colors > 256 && depth != .mono ? .trueColor : depth,
+            ascii: settings.ascii || !terminal.isUnicode, canCopy: options.clipboard, theme: theme, state: state,
+            lastKey: now)
+        let signal = screen.run()
+        terminal.stop()
+        Places.wait { await source.stop() }
+        if let signal { Guardian.end(of: signal) }
+        return 0
+    }
+
+    /// Options that choose what the screens show.
+    private func apply(to state: inout MonitorState) throws {
+        if let screen = options.screen { state.screen = screen }
+        for (name, columns) in settings.columns {
+            guard let screen = ScreenID(name: name), screen.isTable else {
+                throw Refusal("[columns] \(name): no such table; pools, buffers, users, jobs, events")
+            }
+            try Batch.check(columns: columns, screen)
+            state.tables[screen]?.columns = columns
+        }
+        if options.filter != nil || options.pool != nil || options.user != nil || options.sort != nil {
+            let screen = state.screen.isTable ? state.screen : .buffers
+            state.screen = screen
+            let view = try Batch.view(options, screen)
+            state.tables[screen]?.query = view.query
+            state.tables[screen]?.filterText = options.filter ?? ""
+            if let columns = view.columns { state.tables[screen]?.columns = columns }
+        }
+    }
+}

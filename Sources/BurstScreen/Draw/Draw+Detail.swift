@@ -1,0 +1,408 @@
+import BurstModel
+
+extension Draw {
+    // MARK: Detail pane
+
+    /// What is known of a row, for the pane below or beside the table.
+    static func detailLines(_ state: MonitorState, index: Int, glyph: (Glyph) -> String, width: Int) -> [Line] {
+        switch state.screen {
+        case .pools: poolLines(state.context, index, width: width)
+        case .buffers: bufferLines(state.context, state.board.bufferRows[index], glyph: glyph, width: width)
+        case .users: userLines(state.context, index)
+        case .jobs: jobRowLines(state.context, state.board.jobRows[index], glyph: glyph, width: width)
+        default: []
+        }
+    }
+
+    private static func amountText(_ amount: Amount, bytes: Bool) -> String {
+        guard let value = amount.value, bytes, !amount.isInfinite, !amount.isUnderflow, value >= 1024 else {
+            return amount.text
+        }
+        return "\(amount.text) = \(Amount.grouped(value)) B"
+    }
+
+    private static func poolLines(_ context: TableContext, _ index: Int, width: Int) -> [Line] {
+        let row = context.board.poolRows[index]
+        let pool = row.pool
+        let bytes = pool.countsBytes
+        var lines = [
+            Line([
+                (pool.name, .title), ("  \(pool.plugin)\(pool.isDefault ? ", default pool" : "")", .textDim),
+                (bytes ? "" : "  counts units of its own, not bytes", .textDim),
+            ])
+        ]
+        lines.append(
+            Line(
+                "total \(pool.total.text)  used \(pool.used.text)  free \(pool.free.isUnderflow ? "-" + Amount(pool.free.shortfall).text + " (over-committed)" : pool.free.text)  drained \(pool.drained.map { $0 < 0 ? "-\(Amount($0.magnitude).text)" : Amount(UInt64($0)).text } ?? "?")"
+            ))
+        lines.append(
+            Line(
+                "granularity \(pool.granularity.text)  largest request that fits now \(amountText(pool.largestRequest, bytes: bytes))"
+            ))
+        var sums = "buffers \(row.bufferCount), sum \(Amount(row.bufferSum).short(bytes: bytes))"
+        if let used = pool.used.known, used != row.bufferSum {
+            let gap = Int64(clamping: used) - Int64(clamping: row.bufferSum)
+            sums += "  (used minus sum: \(gap < 0 ? "-" : "")\(Amount(gap.magnitude).short(bytes: bytes)))"
+        }
+        if row.reserved > 0 { sums += "  reserved \(Amount(row.reserved).short(bytes: bytes))" }
+        lines.append(Line(sums))
+        if row.waiting > 0 {
+            let smallest = row.smallestWaiting.map { ", the smallest wants \(Amount($0).short(bytes: bytes))" } ?? ""
+            lines.append(Line("\(row.waiting) jobs wait for space\(smallest)", .severityWarn))
+        }
+        if let gone = row.goneSince {
+            lines.append(Line("no longer reported since \(context.clock(gone))", .severityCrit))
+        }
+        lines += alertLines(context.board, { $0 == .pool(pool.key) })
+        let top = largest(context.board) { $0.key.plugin == pool.plugin && $1.pool == pool.name }
+        if !top.isEmpty { lines.append(Line("largest buffers (Enter shows all)", .textDim)) }
+        for buffer in top {
+            let value = context.board.buffer(buffer)
+            let stage = context.board.stage(buffer)
+            lines.append(
+                Line([
+                    ("  " + padded(buffer.key.id.short, to: 12), .row), (padded(value?.user ?? "", to: 10), .row),
+                    (padded(value?.size.short(bytes: bytes) ?? "", to: 8, right: true) + "  ", .row),
+                    (stage.name, stage.role),
+                ]))
+        }
+        return lines
+    }
+
+    /// Rows that a detail pane lists.
+    private static let listedMax = 20
+
+    /// The largest buffers of a kind. One pass, since this is drawn at every key and there may be 100,000 rows.
+    private static func largest(_ board: Board, where fits: (BufferRow, Buffer) -> Bool) -> [BufferRow] {
+        var kept: [(size: UInt64, row: BufferRow)] = []
+        for row in board.bufferRows {
+            guard let buffer = board.buffer(row), fits(row, buffer) else { continue }
+            let size = buffer.size.known ?? 0
+            if kept.count == listedMax, let last = kept.last, size <= last.size { continue }
+            let place = kept.firstIndex { $0.size < size } ?? kept.count
+            kept.insert((size, row), at: place)
+            if kept.count > listedMax { kept.removeLast() }
+        }
+        return kept.map(\.row)
+    }
+
+    private static func alertLines(_ board: Board, _ concerns: (Subject) -> Bool) -> [Line] {
+        board.alerts.filter { concerns($0.subject) }.map { alert in
+            Line([
+                (
+                    "\(alert.severity.sign) \(alert.rule) \(alert.title): ",
+                    alert.acknowledged ? .severityAcknowledged : alert.severity.role
+                ),
+                (alert.message, .text),
+            ])
+        }
+    }
+
+    /// Age of a stage against its time limit, as a bar; nil where the stage has none.
+    private static func timeoutLine(
+        _ stage: BufferState, plugin: String, since: Timestamp, seen: Bool, _ context: TableContext,
+        glyph: (Glyph) -> String
+    ) -> Line? {
+        guard let record = context.board.burst?.value.plugins.first(where: { $0.name == plugin }) else { return nil }
+        let limit: (String, Int)
+        switch stage {
+        case .stagingIn: limit = ("StageInTimeout", record.stageInTimeout)
+        case .stagingOut: limit = ("StageOutTimeout", record.stageOutTimeout)
+        case .preRun, .postRun, .teardown: limit = ("OtherTimeout", record.otherTimeout)
+        default: return nil
+        }
+        guard limit.1 > 0 else { return nil }
+        let elapsed = context.now.seconds(since: since)
+        let share = min(1, Double(elapsed) / Double(limit.1))
+        let cells = 16
+        let filled = Int((share * Double(cells)).rounded())
+        let left = limit.1 - elapsed
+        let role: Role = share >= 0.95 ? .severityCrit : share >= 0.8 ? .severityWarn : .poolUsed
+        return Line([
+            (
+                "\(limit.0) \(Age.long(seconds: limit.1))  elapsed \(Age.long(seconds: elapsed))\(seen ? "" : "+")  ",
+                .text
+            ),
+            (left >= 0 ? "left \(Age.long(seconds: left))  [" : "over by \(Age.long(seconds: -left))  [", .text),
+            (String(repeating: glyph(.barUsed), count: filled), role),
+            (String(repeating: glyph(.barFree), count: cells - filled), .poolFree), ("]", .text),
+        ])
+    }
+
+    static func bufferLines(
+        _ context: TableContext, _ row: BufferRow, glyph: (Glyph) -> String, width: Int
+    ) -> [Line] {
+        let board = context.board
+        guard let buffer = board.buffer(row) else { return [] }
+        let bytes = context.countsBytes(plugin: row.key.plugin, pool: buffer.pool)
+        let inner = row.key.id.jobID.map { "\($0)" }
+        let id = row.key.id.short + (inner == row.key.id.short || inner == nil ? "" : " (\(inner!))")
+        let granularity = board.poolRows.first { $0.pool.name == buffer.pool && $0.pool.plugin == row.key.plugin }
+        var lines = [
+            Line([
+                (id, .title), ("  \(buffer.user)(\(buffer.uid))  \(buffer.pool ?? "no pool")  ", .text),
+                (amountText(buffer.size, bytes: bytes), .textStrong),
+                (granularity.map { "  (\($0.pool.granularity.text) grains)" } ?? "", .textDim),
+            ])
+        ]
+        let created = row.created.map { context.dateTime($0) } ?? "unknown"
+        lines.append(
+            Line(
+                "account=\(buffer.account ?? "-") partition=\(buffer.partition ?? "-") qos=\(buffer.qos ?? "-")  created \(created)"
+            ))
+        let age = Age.long(seconds: context.now.seconds(since: row.since)) + (row.sinceSeen ? "" : "+")
+        if let gone = row.gone {
+            lines.append(
+                Line(
+                    "no longer listed by Slurm since \(context.clock(gone.at)); kept here until acknowledged",
+                    .severityCrit))
+        }
+        if let job = board.job(row) {
+            lines.append(jobStateLine(job, allocation: buffer.state, age: age))
+            let stage = job.bufferState ?? buffer.state
+            if let line = timeoutLine(
+                stage, plugin: row.key.plugin, since: row.since, seen: row.sinceSeen, context, glyph: glyph)
+            {
+                lines.append(line)
+            }
+            lines += alertLines(board) { $0 == .buffer(row.key) || $0 == .job(job.id) }
+            lines += specLines(job)
+        } else {
+            let text: String
+            if row.key.id.isPersistent {
+                text = "persistent: lives until a job destroys it"
+            } else if board.jobs == nil {
+                text = "jobs are not known: only the allocation's own state can be shown"
+            } else {
+                text = "Slurm lists no job \(inner ?? "")"
+            }
+            lines.append(
+                Line([
+                    ("allocation ", .textDim), (buffer.state.name, buffer.state.role), (" for \(age)  \(text)", .text),
+                ]))
+            lines += alertLines(board) { $0 == .buffer(row.key) }
+        }
+        for extra in buffer.extra { lines.append(Line("\(extra.key)=\(extra.value)", .severityInfo)) }
+        return lines
+    }
+
+    private static func jobStateLine(_ job: Job, allocation: BufferState?, age: String) -> Line {
+        var parts: [(String, Role)] = [
+            ("job \(job.state) ", .text), (job.isHeld ? "HELD " : "", .severityWarn), ("bb state ", .textDim),
+        ]
+        if let state = job.bufferState { parts.append((state.name, state.role)) } else { parts.append(("-", .textDim)) }
+        parts.append((" for \(age)", .text))
+        if let allocation { parts += [("  alloc ", .textDim), (allocation.name, allocation.role)] }
+        if job.reason != "None" { parts.append(("  reason \(job.reasonLine)", .text)) }
+        return Line(parts)
+    }
+
+    private static func specLines(_ job: Job) -> [Line] {
+        var lines: [Line] = []
+        if let spec = job.spec {
+            for (index, line) in spec.split(whereSeparator: \.isNewline).enumerated() {
+                lines.append(Line([(index == 0 ? "spec: " : "      ", .textDim), (String(line), .text)]))
+            }
+        }
+        let incidents = job.incidents
+        if incidents.isEmpty {
+            lines.append(
+                Line([
+                    ("system comment: ", .textDim),
+                    (
+                        job.systemComment == nil
+                            ? "(none)" : job.systemComment!.split(whereSeparator: \.isNewline).joined(separator: " "),
+                        .text
+                    ),
+                ]))
+        } else {
+            lines.append(Line("\(incidents.count) failures noted by slurmctld:", .textDim))
+            for incident in incidents.reversed() {
+                lines.append(Line("  \(incident.time.text)  \(incident.hook): \(incident.message)", .severityWarn))
+            }
+        }
+        return lines
+    }
+
+    static func jobRowLines(
+        _ context: TableContext, _ row: JobRow, glyph: (Glyph) -> String, width: Int
+    ) -> [Line] {
+        let board = context.board
+        let job = board.job(row)
+        let age = Age.long(seconds: context.now.seconds(since: row.since)) + (row.sinceSeen ? "" : "+")
+        var lines = [
+            Line([
+                (job.shortID, .title), (job.shortID == "\(job.id)" ? "" : " (\(job.id))", .title),
+                ("  \"\(job.name)\"  \(job.user)(\(job.uid))", .text),
+                ("  account=\(job.account ?? "-") partition=\(job.partition ?? "-") qos=\(job.qos ?? "-")", .textDim),
+            ])
+        ]
+        let buffer = row.buffer.flatMap { key in board.bufferRows.first { $0.key == key } }
+        lines.append(jobStateLine(job, allocation: buffer.flatMap { board.buffer($0)?.state }, age: age))
+        var times = "submitted \(job.submitted.map { context.dateTime($0) } ?? "-")"
+        if let start = job.start {
+            times += "  \(start > context.now ? "expected start" : "started") \(context.dateTime(start))"
+        } else if job.state == .pending {
+            times += "  expected start unknown"
+        }
+        if let reservation = job.reservation { times += "  reservation \(reservation)" }
+        lines.append(Line(times, .textDim))
+        if let need = row.need {
+            lines.append(
+                Line(
+                    "needs \(Amount(need).text) in \(row.pool ?? "the default pool")\(buffer == nil ? "; has no buffer yet" : "")"
+                ))
+        }
+        if let stage = job.bufferState, let plugin = row.buffer?.plugin ?? board.burst?.value.plugins.first?.name,
+            let line = timeoutLine(stage, plugin: plugin, since: row.since, seen: row.sinceSeen, context, glyph: glyph)
+        {
+            lines.append(line)
+        }
+        lines += alertLines(board) { subject in
+            if case .buffer(let key) = subject { return key.id.jobID == job.id }
+            return subject == .job(job.id)
+        }
+        lines += specLines(job)
+        return lines
+    }
+
+    private static func userLines(_ context: TableContext, _ index: Int) -> [Line] {
+        let board = context.board
+        let row = board.userRows[index]
+        var lines = [
+            Line([
+                (row.user, .title), ("(\(row.uid))  \(row.buffers) buffers", .text),
+                (
+                    "  used \(row.used.map { Amount($0).text } ?? "not listed")  sum of visible buffers \(Amount(row.sum).text)",
+                    .text
+                ),
+            ])
+        ]
+        if let gap = row.gap, gap != 0 {
+            lines.append(
+                Line(
+                    "used minus the sum of visible buffers = \(gap < 0 ? "-" : "")\(Amount(gap.magnitude).short(bytes: true)) (accounting gap)",
+                    .severityWarn))
+        }
+        lines += alertLines(board) { $0 == .user(row.user) }
+        lines.append(Line("largest buffers (Enter shows all)", .textDim))
+        let own = largest(board) { $0.gone == nil && $1.uid == row.uid }
+        for buffer in own {
+            let value = board.buffer(buffer)
+            let stage = board.stage(buffer)
+            let bytes = context.countsBytes(plugin: buffer.key.plugin, pool: value?.pool)
+            lines.append(
+                Line([
+                    ("  " + padded(buffer.key.id.short, to: 12), .row), (padded(value?.pool ?? "-", to: 10), .row),
+                    (padded(value?.size.short(bytes: bytes) ?? "", to: 8, right: true) + "  ", .row),
+                    (padded(stage.name, to: 14), stage.role), (buffer.ageText(at: context.now), .textDim),
+                ]))
+        }
+        return lines
+    }
+
+    // MARK: A job, whole
+
+    /// What `scontrol show job` tells of a job, with what the monitor knows; raw: its words.
+    static func jobLines(_ id: JobID, raw: Bool, _ state: MonitorState) -> [Line] {
+        let board = state.live.board
+        let context = TableContext(board: board, zone: state.zone)
+        var lines: [Line] = []
+        let detail = state.live.details[id]
+        if raw {
+            guard let found = detail?.value else { return [Line("not asked or not known", .textDim)] }
+            return found.text.split(separator: "\n", omittingEmptySubsequences: false).map { Line(String($0)) }
+        }
+        if let row = board.jobRows.first(where: { $0.id == id }) {
+            lines += jobRowLines(context, row, glyph: { _ in "#" }, width: 200)
+        } else if let buffer = board.bufferRows.first(where: { $0.key.id.jobID == id }) {
+            lines += bufferLines(context, buffer, glyph: { _ in "#" }, width: 200)
+        }
+        lines.append(Line(""))
+        switch detail {
+        case nil:
+            lines.append(Line(state.isReplay ? "not in the recording" : "asking scontrol show job \(id) ...", .textDim))
+        case let answer? where answer.value == nil:
+            lines.append(Line("Slurm does not know job \(id) (asked at \(context.clock(answer.at)))", .severityCrit))
+        case let answer?:
+            lines.append(
+                Line(
+                    "scontrol show job, asked at \(context.clock(answer.at))   v=word for word  c=cancel  B=buffer",
+                    .textDim))
+            for field in answer.value!.fields where !["BurstBuffer", "SystemComment"].contains(field.key) {
+                lines.append(
+                    Line([
+                        (padded(field.key, to: 18), .textDim),
+                        (field.value.split(whereSeparator: \.isNewline).joined(separator: " "), .text),
+                    ]))
+            }
+        }
+        let events = board.events.filter { event in
+            switch event.subject {
+            case .job(let job): job == id
+            case .buffer(let key): key.id.jobID == id
+            default: false
+            }
+        }
+        if !events.isEmpty {
+            lines.append(Line(""))
+            lines.append(Line("what was seen of it", .title))
+            for event in events.suffix(100) {
+                lines.append(
+                    Line([
+                        (context.dateTime(event.at) + "  ", .textDim),
+                        (event.text, event.level.role == .severityInfo ? .text : event.level.role),
+                    ]))
+            }
+        }
+        return lines
+    }
+}
+
+extension Painter {
+    mutating func paintDetail(column: Int, row: Int, columns width: Int, rows count: Int, _ order: [Int32]) {
+        guard count > 0, width > 4, let table = state.tables[state.screen] else { return }
+        if column == 0 {
+            put(String(repeating: glyph(.lineHorizontal), count: width), 0, row, .border)
+        }
+        guard !order.isEmpty else { return }
+        let index = Int(order[max(0, min(table.place, order.count - 1))])
+        let lines = Draw.detailLines(state, index: index, glyph: { glyph($0) }, width: width)
+        var line = column == 0 ? row + 1 : row
+        let end = row + count
+        for detail in lines {
+            guard line < end else { return }
+            if column == 0 {
+                paintLines([detail], from: 0, column: 1, row: line, rows: 1, width: width - 1)
+                line += 1
+            } else {
+                for wrapped in wrap(detail, width: width - 1) {
+                    guard line < end else { return }
+                    paintLines([wrapped], from: 0, column: column + 1, row: line, rows: 1, width: width - 1)
+                    line += 1
+                }
+            }
+        }
+    }
+
+    /// Breaks a line at blanks where it is too long.
+    func wrap(_ line: Draw.Line, width: Int) -> [Draw.Line] {
+        if CharacterWidth.cells(of: line.text) <= width { return [line] }
+        var lines: [[(String, Role)]] = [[]]
+        var used = 0
+        for (text, role) in line.parts {
+            for (number, word) in text.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
+                let piece = (number > 0 ? " " : "") + word
+                let cells = CharacterWidth.cells(of: piece)
+                if used + cells > width, used > 0 {
+                    lines.append([("  " + word, role)])
+                    used = 2 + CharacterWidth.cells(of: String(word))
+                } else {
+                    lines[lines.count - 1].append((piece, role))
+                    used += cells
+                }
+            }
+        }
+        return lines.map { Draw.Line($0) }
+    }
+}
