@@ -59,7 +59,9 @@ let package = Package(
         module(
             "BurstMonitor", "BurstModel", "BurstScreen", "BurstReports", "BurstSettings", "BurstSources",
             "BurstTerminal", "CSys"),
-        program("burstmon", "BurstMonitor", "BurstModel", "BurstScreen", arguments),
+        .executableTarget(
+            name: "burstmon", dependencies: ["BurstMonitor", "BurstModel", "BurstScreen", arguments],
+            exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.

@@ -17,7 +17,7 @@ package struct PrometheusReport: Hashable, Sendable {
 
     private static func source(_ board: Board, _ writer: inout Writer) {
         writer.family("burst_up", "gauge", "Whether the source answers (1) or not (0).")
-        writer.sample("burst_up", [], board.whyStale == nil ? "1" : "0")
+        writer.sample("burst_up", [], board.isStale ? "0" : "1")
         writer.family("burst_info", "gauge", "Always 1; the labels say where the figures come from.")
         writer.sample(
             "burst_info",
