@@ -84,7 +84,8 @@ struct Scene {
         record.users = users
         var pools = pools
         if balances {
-            pools = [Scene.pool(plugin: plugin, used: buffers.reduce(0) { $0 + $1.size.value! } / Scene.gib)]
+            let used = buffers.reduce(0) { $0 + $1.size.value! } / Scene.gib
+            pools = [Scene.pool(plugin: plugin, total: used > 800 ? used * 4 : 1000, used: used)]
         }
         record.alternatePools = pools
         if plugin == "datawarp", let first = pools.first {
