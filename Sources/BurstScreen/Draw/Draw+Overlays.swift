@@ -211,7 +211,7 @@ extension Painter {
                 } else {
                     field("Buffer", "none")
                 }
-                field("Reason", job.reasonLine)
+                field("Reason", Monitor.reason(job, live))
                 if verified, let at = live.details[id]?.at {
                     field(
                         "Verified",

@@ -222,7 +222,7 @@ struct Painter {
         if !state.isReplay, isWide {
             let calls = live.calls
             if calls.burstInterval > 0 {
-                parts.append(("  poll \(calls.burstInterval)s", .bar))
+                parts.append(("  poll \(calls.burstInterval)s", calls.intervalReason.isEmpty ? .bar : .stale))
                 if columns >= 110 {
                     parts.append(("/\(calls.jobsInterval)s  rpc \(calls.perMinute)/min", .bar))
                     if !calls.intervalReason.isEmpty { parts.append(("  (\(calls.intervalReason))", .bar)) }
