@@ -83,7 +83,8 @@ let package = Package(
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(
-            name: "BurstFuzz", dependencies: ["BurstModel", "BurstScreen", "BurstSettings", "BurstTestSupport"],
+            name: "BurstFuzz",
+            dependencies: ["BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport"],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),
     ]
