@@ -205,7 +205,7 @@ struct BatchTests {
         #expect(version.end == .exited(0))
         #expect(version.text.hasPrefix("burstmon "))
         for shell in ["bash", "zsh", "fish"] {
-            #expect(try slurm.run("--generate-completion-script", shell).text.contains("--replay"))
+            #expect(try slurm.run("--generate-completion-script", shell).text.contains("replay"))
         }
     }
 
