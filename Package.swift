@@ -59,8 +59,11 @@ let package = Package(
         module(
             "BurstMonitor", "BurstModel", "BurstScreen", "BurstReports", "BurstSettings", "BurstSources",
             "BurstTerminal", "CSys"),
-        program("burstmon", "BurstMonitor", "BurstModel", "BurstScreen", arguments),
-        program("burst-bench", "BurstTestSupport", arguments),
+        .executableTarget(
+            name: "burstmon", dependencies: ["BurstMonitor", "BurstModel", "BurstScreen", arguments],
+            exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
+        program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
+        module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),

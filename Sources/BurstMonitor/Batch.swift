@@ -17,9 +17,10 @@ struct Batch {
         // A reader that has enough (head) ends us quietly.
         signal(SIGPIPE, SIG_DFL)
         switch options.mode {
-        case .screen, .schema: return 0
+        case .schema: return 0
         case .jsonLines(let count): return try stream(count: count, each: line)
-        case .plain: return try stream(count: nil, each: PlainText().lines)
+        // The screen comes here where the settings ask for plain text.
+        case .plain, .screen: return try stream(count: nil, each: PlainText().lines)
         case .check(let list):
             let rules: Set<String>
             do { rules = try CheckReport.rules(list) } catch { throw Refusal(error.description) }
@@ -41,7 +42,8 @@ struct Batch {
         case .json: text = BoardDocument(board).json(pretty: isatty(STDOUT_FILENO) == 1)
         case .csv(let screen):
             let context = TableContext(board: board, zone: launch.zone)
-            text = Array(Monitor.csv(screen, rows: Table.order(view.query, context), columns: view.columns, context).utf8)
+            text = Array(
+                Monitor.csv(screen, rows: Table.order(view.query, context), columns: view.columns, context).utf8)
         case .prometheus(let path):
             do { try AtomicFile.write(Array(PrometheusReport(board).text.utf8), to: path) } catch {
                 throw Refusal(error.description, code: ExitCode.failure.rawValue)
@@ -81,7 +83,9 @@ struct Batch {
         var query = TableQuery(screen: screen)
         let fields = Table.fields(screen)
         if let text = options.filter {
-            do { query.filter = try Filter(text, fields: fields) } catch { throw Refusal("--filter: \(error.description)") }
+            do { query.filter = try Filter(text, fields: fields) } catch {
+                throw Refusal("--\(error.description)")
+            }
         }
         if let sort = options.sort {
             let (column, descending) = Command.sortOrder(sort)
@@ -102,11 +106,14 @@ struct Batch {
     /// `--filter`, `--pool`, `--user` and `--sort` for reports that are no table: they choose and order the buffers; pool
     /// and user choose jobs, users and pools, too.
     private func narrowed(_ board: Board) throws -> Board {
-        guard csvScreen == nil, options.filter != nil || options.pool != nil || options.user != nil || options.sort != nil
+        guard csvScreen == nil,
+            options.filter != nil || options.pool != nil || options.user != nil || options.sort != nil
         else { return board }
         let context = TableContext(board: board, zone: launch.zone)
         var narrowed = board
-        narrowed.bufferRows = Table.order(try Self.view(options, .buffers).query, context).map { board.bufferRows[Int($0)] }
+        narrowed.bufferRows = Table.order(try Self.view(options, .buffers).query, context).map {
+            board.bufferRows[Int($0)]
+        }
         if let pool = options.pool {
             narrowed.poolRows.removeAll { $0.pool.name != pool }
             narrowed.jobRows.removeAll { $0.pool != pool }
@@ -198,7 +205,8 @@ private final class PlainText {
             text += "burstmon \(board.source.cluster ?? ""): \(board.bufferRows.count) buffers, "
             text += "\(board.criticalCount) critical, \(board.warningCount) warnings. What changes follows.\n"
             for pool in board.poolRows {
-                text += "pool \(pool.pool.name): \(pool.pool.used.text) used, \(pool.pool.free.text) free of \(pool.pool.total.text)\n"
+                text +=
+                    "pool \(pool.pool.name): \(pool.pool.used.text) used, \(pool.pool.free.text) free of \(pool.pool.total.text)\n"
             }
             for alert in board.alerts {
                 text += "\(alert.severity.word) \(alert.rule) \(alert.subject.short) \(alert.user): \(alert.message)\n"
@@ -212,7 +220,8 @@ private final class PlainText {
         if let last = board.events.last { seen = (last.at, 0) } else if seen == nil { seen = (board.now, 0) }
         // Names are data: nothing in them reaches the terminal as a control character.
         return text.unicodeScalars.flatMap { scalar -> [UInt8] in
-            scalar.value < 0x20 && scalar != "\n" || scalar.value == 0x7f ? [UInt8(ascii: "?")] : Array(String(scalar).utf8)
+            scalar.value < 0x20 && scalar != "\n" || scalar.value == 0x7f
+                ? [UInt8(ascii: "?")] : Array(String(scalar).utf8)
         }
     }
 }

@@ -143,16 +143,22 @@ struct FullScreen {
             let command = last.arguments.joined(separator: " ")
             let words = last.errors.split(whereSeparator: \.isNewline).joined(separator: " ")
             switch last.end {
-            case .exit(0): state.say("\(command): accepted; the state shows what it did", role: .severityOK, at: now, seconds: 15)
+            case .exit(0):
+                state.say("\(command): accepted; the state shows what it did", role: .severityOK, at: now, seconds: 15)
             case .exit(let code): state.say("\(command): exit \(code) \(words)", role: .textError, at: now, seconds: 30)
             case .failed(let why): state.say("not cancelled: \(why)", role: .textError, at: now, seconds: 30)
-            case .signal, .timedOut: state.say("\(command): no answer in time \(words)", role: .textError, at: now, seconds: 30)
+            case .signal, .timedOut:
+                state.say("\(command): no answer in time \(words)", role: .textError, at: now, seconds: 30)
             }
         }
         let stray = terminal.takeStandardError()
         if !stray.isEmpty {
             let line = stray.split(whereSeparator: \.isNewline).joined(separator: " | ")
-            source.send(.note(Event(at: now, level: .error, kind: .note, subject: .controller, text: "stderr: \(line.prefix(500))")))
+            source.send(
+                .note(
+                    Event(
+                        at: now, level: .error, kind: .note, subject: .controller, text: "stderr: \(line.prefix(500))"))
+            )
         }
         isDirty = true
     }
@@ -204,7 +210,8 @@ struct FullScreen {
             if keep { state.themeName = name }
         } catch {
             state.say(error.description, role: .textError, at: now, seconds: 20)
-            source.send(.note(Event(at: now, level: .error, kind: .note, subject: .controller, text: error.description)))
+            source.send(
+                .note(Event(at: now, level: .error, kind: .note, subject: .controller, text: error.description)))
         }
     }
 

@@ -68,7 +68,8 @@ package struct Launch {
 
     private func run() throws -> Int32 {
         if case .schema = options.mode { return Places.write(BoardDocument.schema.utf8) ? 0 : 1 }
-        if case .screen = options.mode { return try runScreen() }
+        let isPlain = settings.plain || environment["BURSTMON_PLAIN"] == "1"
+        if case .screen = options.mode, !isPlain { return try runScreen() }
         for fault in settingsFaults { Places.complain(fault.description) }
         return try Batch(self).run()
     }
@@ -94,7 +95,8 @@ package struct Launch {
                     path: path, viewer: Places.viewer, thresholds: settings.rules, onChange: onChange,
                     prepare: prepare)
             case .burstd:
-                throw Refusal("--source burstd: this release has no engine yet; --source slurm, --replay or --demo", code: 2)
+                throw Refusal(
+                    "--source burstd: this release has no engine yet; --source slurm, --replay or --demo", code: 2)
             case .automatic, .slurm:
                 return try collector(onChange: onChange, prepare: prepare)
             }
@@ -118,7 +120,8 @@ package struct Launch {
     private func missingTools() -> String? {
         let folders = (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map(String.init)
         for tool in ["scontrol", "squeue"] where !folders.contains(where: { access($0 + "/" + tool, X_OK) == 0 }) {
-            return "\(tool) is not in PATH (\(folders.joined(separator: ":"))): install slurm-client, or try burstmon --demo"
+            return
+                "\(tool) is not in PATH (\(folders.joined(separator: ":"))): install slurm-client, or try burstmon --demo"
         }
         return nil
     }
@@ -154,7 +157,8 @@ package struct Launch {
 
     private func demoRecording() throws -> String {
         guard let path = Places.shared("demo.jsonl", inTree: "Sources/burstmon/Resources/demo.jsonl") else {
-            throw Refusal("the demo's recording is not there; it belongs into share/burst beside the program's bin", code: 1)
+            throw Refusal(
+                "the demo's recording is not there; it belongs into share/burst beside the program's bin", code: 1)
         }
         return path
     }
@@ -233,7 +237,8 @@ package struct Launch {
         }
         if isReplay { source.send(.replay(.play)) }
         if case .demo = options.origin {
-            state.say("a recorded hour of a real Slurm; , and . step, Space stops, ? helps, q quits", at: now, seconds: 20)
+            state.say(
+                "a recorded hour of a real Slurm; , and . step, Space stops, ? helps, q quits", at: now, seconds: 20)
         }
         var screen = FullScreen(
             terminal: terminal, source: source, wake: wake, prepared: prepared, themeFolders: folders,

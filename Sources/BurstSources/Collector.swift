@@ -57,6 +57,7 @@ package final class Collector: BoardSource {
     package func oneShot(jobs: Bool) async -> Delivery {
         var watch = CollectorLoop.watch(parts)
         var faults: [Fault] = []
+        var unasked: [Fault] = []
         var calls = CallStatistics()
         var durations: [Int64] = []
         // A controller that does not answer would let each of them wait for its time limit.
@@ -64,7 +65,7 @@ package final class Collector: BoardSource {
         for call in [Call.burst, .config] + (jobs ? [.jobs] : []) + [.reservations] {
             let arguments = call.arguments(jobsOf: parts.settings.jobsUser)
             if isDeaf {
-                faults.append(
+                unasked.append(
                     Fault(
                         reply: CollectorLoop.name(arguments), line: 0,
                         message: "was not asked, since the controller does not answer"))
@@ -87,6 +88,7 @@ package final class Collector: BoardSource {
         for fault in faults where !board.faults.contains(where: { $0.message == fault.message }) {
             board.faults.append(fault)
         }
+        board.faults += unasked
         durations.sort()
         calls.medianMilliseconds = durations[durations.count / 2]
         calls.p95Milliseconds = durations.last

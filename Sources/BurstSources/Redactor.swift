@@ -110,7 +110,9 @@ struct Redactor: Sendable {
             case "JobName": redactor.word(value, .job)
             case "Command", "WorkDir", "StdErr", "StdIn", "StdOut": redactor.word(value, .path)
             case "SubmitLine", "Comment", "AdminComment": value == "(null)" ? value : "redacted"
-            default: redactor.message(value)
+            case "Reason": redactor.reason(value)
+            case "SystemComment", "BurstBuffer": redactor.message(value)
+            default: redactor.paths(value)
             }
         }
     }
@@ -126,8 +128,8 @@ struct Redactor: Sendable {
         }
     }
 
-    /// Calls `body` with each key and its value. Keys in `wholeLine` own the rest of their line, save that `Reason` and
-    /// `JobName` end where their line's next key begins.
+    /// Calls `body` with each key and its value. Keys in `wholeLine` own the rest of their line, save that `Reason`,
+    /// `JobName` and `MailUser` end where their line's next key begins.
     private mutating func byKey(
         _ line: String, wholeLine: Set<String> = [], _ body: (inout Redactor, String, String) -> String
     ) -> String {
@@ -138,7 +140,7 @@ struct Redactor: Sendable {
             result += message(String(rest[..<start]))
             let valueStart = rest.index(after: equals)
             var end = rest.endIndex
-            if !wholeLine.contains(key) || key == "Reason" || key == "JobName" {
+            if !wholeLine.contains(key) || ["Reason", "JobName", "MailUser"].contains(key) {
                 var place = valueStart
                 while let (next, _) = Self.nextKey(rest[place...]) {
                     if next > valueStart {
@@ -202,7 +204,8 @@ struct Redactor: Sendable {
                 fields[3] = word(fields[3], .user)
                 fields[5] = word(fields[5], .account)
                 fields[8] = word(fields[8], .job)
-                for place in [10, 12, 18] { fields[place] = message(fields[place]) }
+                fields[10] = reason(fields[10])
+                for place in [12, 18] { fields[place] = message(fields[place]) }
                 fields[17] = word(fields[17], .job)
                 result += fields.joined(separator: "\u{1f}").utf8
             } else {
@@ -214,6 +217,13 @@ struct Redactor: Sendable {
             }
         }
         return result
+    }
+
+    /// A code of Slurm's (`Priority`) stays, whatever jobs are called; in a description blanks may be underscores.
+    private mutating func reason(_ text: String) -> String {
+        if text.utf8.allSatisfy({ (0x41...0x5a).contains($0) || (0x61...0x7a).contains($0) }) { return text }
+        return message(text).split(separator: "_", omittingEmptySubsequences: false)
+            .map { String(decoding: known[Array($0.utf8)] ?? Array($0.utf8), as: UTF8.self) }.joined(separator: "_")
     }
 
     private mutating func message(_ text: [UInt8]) -> [UInt8] {

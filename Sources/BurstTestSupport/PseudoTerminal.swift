@@ -273,6 +273,11 @@ package enum Processes {
         text("/proc/\(pid)/status").split(separator: "\n").filter { $0.contains("ctxt_switches") }.map(String.init)
     }
 
+    /// The words of its command line, separated by blanks.
+    package static func commandLine(of pid: Int32) -> String {
+        text("/proc/\(pid)/cmdline").split(separator: "\0").joined(separator: " ")
+    }
+
     private static func text(_ path: String) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }

@@ -1,164 +1,121 @@
-package import BurstScreen
 import Glibc
 
-/// Slurm's commands as scripts in a folder of their own: they answer from files, do what files tell, and log each call.
-package final class StubSlurm: Sendable {
-    package let folder: TemporaryFolder
+/// Stand-ins for scontrol, squeue and scancel in a temporary folder: they print files, note each call, and wait on request,
+/// as a controller that hangs.
+package final class StubSlurm {
+    package let folder: String
+    /// The value of PATH with the stand-ins first.
+    package var path: String { folder + "/bin:/usr/local/bin:/usr/bin:/bin" }
 
-    /// A call's begin or end, as the log has it.
-    package struct Mark: Hashable, Sendable {
-        package var isEnd: Bool
-        /// Wall clock.
-        package var seconds: Double
-        package var pid: Int32
-        /// The command and its arguments, separated by blanks.
-        package var line: String
-    }
+    private let gate: Int32
+    private var released = 0
 
-    /// - Parameter cluster: what the commands show at first; nil: a controller that nobody answers for.
-    package init(_ cluster: SyntheticCluster? = SyntheticCluster(buffers: 40)) throws(HarnessError) {
-        folder = try TemporaryFolder("burst-stub")
-        for name in ["bin", "answers", "home"] { folder.makeFolder(name) }
-        for name in ["scontrol", "squeue", "scancel"] { folder.write(Self.script, to: "bin/\(name)", mode: 0o755) }
-        folder.write("", to: "calls")
-        answer("reservation", "No reservations in the system\n")
-        if let cluster { show(cluster) }
-    }
-
-    /// Each call is noted before and after. `sleep`, `garbage` and the rest lie beside the answers:
-    /// `NAME.exit` is the status, `NAME.err` what goes to standard error, `NAME.sleep` the seconds before the answer.
-    private static let script = #"""
-        #!/bin/bash
-        top=$(dirname "$(dirname "$0")")
-        me=$(basename "$0")
-        words="$me $*"
-        words=${words//[$'\n\x1e\x1f']/ }
-        echo "B $EPOCHREALTIME $$ $words" >>"$top/calls"
-        case "$words" in
-            *"show burst"*) name=burst ;;
-            *"show config"*) name=config ;;
-            *"show reservation"*) name=reservation ;;
-            *"show job "*) name=job.${!#} ;;
-            *bbstat* | *dwstat*) name=status ;;
-            squeue*) name=squeue ;;
-            scancel*) name=scancel ;;
-            *) name=other ;;
-        esac
-        answers=$top/answers
-        if [ -e "$answers/$name.sleep" ]; then sleep "$(cat "$answers/$name.sleep")"; fi
-        if [ -e "$answers/$name" ]; then cat "$answers/$name"; fi
-        if [ -e "$answers/$name.err" ]; then cat "$answers/$name.err" >&2; fi
-        status=0
-        if [ -e "$answers/$name.exit" ]; then status=$(cat "$answers/$name.exit"); fi
-        echo "E $EPOCHREALTIME $$ $words" >>"$top/calls"
-        exit "$status"
-
-        """#
-
-    // MARK: Answers
-
-    package func answer(_ name: String, _ text: some Sequence<UInt8>) { folder.write(text, to: "answers/\(name)") }
-    package func answer(_ name: String, _ text: String) { answer(name, text.utf8) }
-
-    package func show(_ cluster: SyntheticCluster, tick: Int = 0) {
-        answer("burst", cluster.burstText(tick: tick))
-        answer("squeue", cluster.jobsText(tick: tick))
-        answer("config", cluster.configText)
-    }
-
-    /// The call fails as Slurm's commands do when the controller is not there.
-    package func fail(
-        _ name: String, _ text: String = "Unable to contact slurm controller (connect failure)\n", status: Int = 1
-    ) {
-        folder.write(text, to: "answers/\(name).err")
-        folder.write("\(status)\n", to: "answers/\(name).exit")
-    }
-
-    package func delay(_ name: String, seconds: Double) { folder.write("\(seconds)\n", to: "answers/\(name).sleep") }
-
-    /// Takes failure and delay away.
-    package func heal(_ name: String) { for end in ["err", "exit", "sleep"] { folder.remove("answers/\(name).\(end)") } }
-
-    /// What `scontrol show job` says of a job, in short.
-    package func showJob(_ id: Int, user: String = "alice", state: String, reason: String = "None", stage: String) {
-        answer(
-            "job.\(id)",
+    package init() throws(HarnessError) {
+        let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(base)/burst-bench-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw HarnessError("cannot make a folder below \(base)") }
+        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        mkdir(folder + "/bin", 0o755)
+        guard mkfifo(folder + "/gate", 0o600) == 0 else { throw HarnessError("cannot make a FIFO in \(folder)") }
+        // Open at both ends, so that nobody waits for the other to open it.
+        gate = open(folder + "/gate", O_RDWR | O_NONBLOCK | O_CLOEXEC)
+        try script(
+            "scontrol",
             """
-            JobId=\(id) JobName=run_1
-               UserId=\(user)(1001) GroupId=\(user)(1001) MCS_label=N/A
-               Priority=4294901759 Nice=0 Account=(null) QOS=(null)
-               JobState=\(state) Reason=\(reason) Dependency=(null)
-               SubmitTime=2026-11-22T22:13:34 EligibleTime=2026-11-22T22:13:35
-               StartTime=2026-11-22T22:13:36 EndTime=Unknown Deadline=N/A
-               Partition=debug AllocNode:Sid=node1:6876
-               BurstBuffer=#BB_LUA pool=nvme capacity=4GB
-               BurstBufferState=\(stage)
-
-
+            case "$*" in
+            *"show burst"*)
+                if [ -e "$d/hold" ]; then
+                    echo held >>"$d/held"
+                    read -r _ <"$d/gate"
+                fi
+                exec cat "$d/burst"
+                ;;
+            *"show config"*) exec cat "$d/config" ;;
+            *"show reservation"*) echo "No reservations in the system" ;;
+            *) echo "stub: $*" ;;
+            esac
             """)
+        try script("squeue", "exec cat \"$d/jobs\"")
+        try script("scancel", "exit 0")
     }
 
-    // MARK: The log
+    private func script(_ name: String, _ body: String) throws(HarnessError) {
+        let head = "#!/bin/sh\nd='\(folder)'\necho \"$$ \(name) $*\" >>\"$d/calls\"\n"
+        try write(Array((head + body + "\n").utf8), to: "bin/" + name)
+        chmod("\(folder)/bin/\(name)", 0o755)
+    }
 
-    package var marks: [Mark] {
-        folder.text(of: "calls").split(separator: "\n").compactMap { line in
-            let words = line.split(separator: " ", maxSplits: 3).map(String.init)
-            guard words.count == 4, let seconds = Double(words[1]), let pid = Int32(words[2]) else { return nil }
-            return Mark(isEnd: words[0] == "E", seconds: seconds, pid: pid, line: words[3])
+    /// Replaces a file as a whole, since a stand-in may be reading it.
+    private func write(_ bytes: [UInt8], to name: String) throws(HarnessError) {
+        let new = "\(folder)/new"
+        guard let file = fopen(new, "wb") else { throw HarnessError("cannot write below \(folder)") }
+        let count = fwrite(bytes, 1, bytes.count, file)
+        guard fclose(file) == 0, count == bytes.count, rename(new, "\(folder)/\(name)") == 0 else {
+            throw HarnessError("cannot write \(folder)/\(name)")
         }
     }
 
-    /// The calls that were begun.
-    package var calls: [Mark] { marks.filter { !$0.isEnd } }
+    // MARK: What they answer
 
-    package func count(_ part: String) -> Int { calls.count { $0.line.contains(part) } }
-
-    /// Calls that have begun and still run.
-    package var running: [Int32] {
-        let ended = Set(marks.filter(\.isEnd).map(\.pid))
-        return calls.map(\.pid).filter { !ended.contains($0) && Processes.isAlive($0) }
+    /// From now on the calls answer with this cluster.
+    package func fill(_ cluster: SyntheticCluster, tick: Int = 0) throws(HarnessError) {
+        try write(cluster.burstText(tick: tick), to: "burst")
+        try write(cluster.jobsText(tick: tick), to: "jobs")
+        try write(cluster.configText, to: "config")
     }
 
-    /// The most calls that ran at the same time.
-    package var mostAtOnce: Int {
-        var open: Set<Int32> = []
-        var most = 0
-        for mark in marks {
-            if mark.isEnd { open.remove(mark.pid) } else { open.insert(mark.pid) }
-            most = max(most, open.count)
+    /// From now on `show burst` hangs.
+    package func hold() throws(HarnessError) {
+        // What was let go and did not take its leave must not let another one go.
+        var rest = [UInt8](repeating: 0, count: 256)
+        while read(gate, &rest, rest.count) > 0 {}
+        released = held
+        try write([], to: "hold")
+    }
+
+    /// Lets hanging calls answer, and those to come. Returns when.
+    @discardableResult
+    package func release() -> UInt64 {
+        unlink(folder + "/hold")
+        let count = held - released
+        released += max(0, count)
+        let now = PseudoTerminal.now
+        if count > 0 { _ = Glibc.write(gate, [UInt8](repeating: 10, count: count), count) }
+        return now
+    }
+
+    /// Calls that were ever held.
+    private var held: Int { lines(of: "held").count }
+    /// Whether a call hangs now.
+    package var isHolding: Bool { held > released }
+
+    // MARK: What was asked
+
+    /// Each call's words, without the process number.
+    package var calls: [String] {
+        lines(of: "calls").map { String($0.drop { $0 != " " }.dropFirst()) }
+    }
+
+    package func forgetCalls() { unlink(folder + "/calls") }
+
+    private func lines(of name: String) -> [Substring] {
+        guard access("\(folder)/\(name)", R_OK) == 0 else { return [] }
+        return String(decoding: Fixtures.bytes(of: "\(folder)/\(name)"), as: UTF8.self).split(separator: "\n")
+    }
+
+    /// Ends stand-ins that still hang, and takes the folder away.
+    package func remove() {
+        for line in lines(of: "calls") {
+            guard let pid = line.split(separator: " ").first.flatMap({ Int32($0) }), pid > 1 else { continue }
+            if Processes.commandLine(of: pid).contains(folder) { kill(pid, SIGKILL) }
         }
-        return most
+        close(gate)
+        for name in ["bin/scontrol", "bin/squeue", "bin/scancel", "gate", "hold", "held", "calls"] + Self.files {
+            unlink("\(folder)/\(name)")
+        }
+        rmdir(folder + "/bin")
+        rmdir(folder)
     }
 
-    // MARK: burstmon on it
-
-    package static let burstmon = Programs.path(of: "burstmon")
-
-    /// What burstmon needs to find these commands and nothing of the machine's own.
-    package func environment(term: String? = "xterm-256color", locale: String = "C.UTF-8") -> [String: String] {
-        var variables = [
-            "PATH": folder("bin") + ":/usr/bin:/bin", "HOME": folder("home"), "XDG_CONFIG_HOME": folder("home"),
-            "LC_ALL": locale, "TZ": "UTC", "SWIFT_BACKTRACE": "enable=no",
-        ]
-        variables["TERM"] = term
-        return variables
-    }
-
-    package func screen(
-        _ arguments: String..., size: Size = Size(columns: 80, rows: 24), environment: [String: String] = [:]
-    ) throws(HarnessError) -> PseudoTerminal {
-        try PseudoTerminal(
-            [Self.burstmon] + arguments, environment: self.environment().merging(environment) { $1 }, size: size)
-    }
-
-    package func run(
-        _ arguments: String..., environment: [String: String] = [:], seconds: Double = 20
-    ) throws(HarnessError) -> PipedProgram.Result {
-        try PipedProgram.run(
-            [Self.burstmon] + arguments, environment: self.environment().merging(environment) { $1 }, seconds: seconds)
-    }
-
-    package func start(_ arguments: String...) throws(HarnessError) -> PipedProgram {
-        try PipedProgram([Self.burstmon] + arguments, environment: environment())
-    }
+    private static let files = ["burst", "jobs", "config", "new", "out"]
 }

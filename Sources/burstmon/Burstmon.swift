@@ -24,7 +24,9 @@ struct Burstmon: ParsableCommand {
     var json = false
     @Flag(help: "Print a line of JSON for each sample.")
     var jsonl = false
-    @Option(name: [.customShort("d"), .customLong("delay")], help: ArgumentHelp("Seconds between samples of --jsonl.", valueName: "S"))
+    @Option(
+        name: [.customShort("d"), .customLong("delay")],
+        help: ArgumentHelp("Seconds between samples of --jsonl.", valueName: "S"))
     var delay: Int?
     @Option(name: [.customShort("n"), .customLong("count")], help: ArgumentHelp("Samples of --jsonl.", valueName: "N"))
     var count: Int?
@@ -56,9 +58,13 @@ struct Burstmon: ParsableCommand {
     var redact = false
     @Option(help: ArgumentHelp("Play a recording.", valueName: "FILE"))
     var replay: String?
-    @Option(name: [.customShort("b"), .customLong("begin")], help: ArgumentHelp("Begin the replay at a time.", valueName: "TIME"))
+    @Option(
+        name: [.customShort("b"), .customLong("begin")],
+        help: ArgumentHelp("Begin the replay at a time.", valueName: "TIME"))
     var begin: String?
-    @Option(name: [.customShort("e"), .customLong("end")], help: ArgumentHelp("End the replay at a time.", valueName: "TIME"))
+    @Option(
+        name: [.customShort("e"), .customLong("end")],
+        help: ArgumentHelp("End the replay at a time.", valueName: "TIME"))
     var end: String?
     @Option(help: ArgumentHelp("Play N times as fast.", valueName: "N"))
     var speed: Double?
@@ -220,4 +226,3 @@ struct Burstmon: ParsableCommand {
         return options
     }
 }
-

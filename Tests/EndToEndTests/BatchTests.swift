@@ -5,7 +5,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2)))
 struct BatchTests {
     @Test func onceJSONAndCSVShowTheSameFigures() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         let once = try slurm.run("--once")
         #expect(once.end == .exited(0), "\(once.errorText)")
         #expect(!once.output.contains(0x1b))
@@ -37,7 +37,7 @@ struct BatchTests {
     }
 
     @Test func jsonLinesComeOneByOneWhileTheProgramRuns() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         let program = try slurm.start("--jsonl", "-d", "5", "-n", "3")
         for count in 1...3 {
             #expect(program.wait(seconds: 15) { $0.lines.count >= count }, "line \(count)")
@@ -51,7 +51,7 @@ struct BatchTests {
     }
 
     @Test func aReaderThatHasEnoughEndsItQuietly() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         let program = try slurm.start("--jsonl", "-d", "5")
         #expect(program.wait { $0.lines.count == 1 })
         program.closeOutput()
@@ -61,7 +61,7 @@ struct BatchTests {
     }
 
     @Test func checkEndsAsMonitoringPlugInsDo() throws {
-        let slurm = try StubSlurm(SyntheticCluster(buffers: 0))
+        let slurm = try StubCommands(SyntheticCluster(buffers: 0))
         let well = try slurm.run("--check")
         #expect(well.text.split(separator: "\n").count == 1)
         #expect(well.end == .exited(0), "\(well.text)")
@@ -100,7 +100,7 @@ struct BatchTests {
     }
 
     @Test func aFailureIsALineAndAStatus() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         slurm.fail("burst")
         slurm.fail("squeue")
         slurm.fail("config")
@@ -115,7 +115,7 @@ struct BatchTests {
     }
 
     @Test func metricsAreWrittenAndTheSchemaIsPrinted() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         let path = slurm.folder("burst.prom")
         let result = try slurm.run("--prometheus", path)
         #expect(result.end == .exited(0), "\(result.errorText)")
@@ -157,8 +157,8 @@ struct BatchTests {
     @Test(arguments: wrongs.indices)
     func whatIsWrongIsOneLineAndTheRightStatus(index: Int) throws {
         let (arguments, status) = Self.wrongs[index]
-        let slurm = try StubSlurm()
-        let result = try PipedProgram.run([StubSlurm.burstmon] + arguments, environment: slurm.environment())
+        let slurm = try StubCommands()
+        let result = try PipedProgram.run([StubCommands.burstmon] + arguments, environment: slurm.environment())
         #expect(result.errorLines.count == 1, "\(arguments): \(result.errorText)")
         #expect(result.errorText.hasPrefix("burstmon: "), "\(arguments): \(result.errorText)")
         #expect(result.end == .exited(status), "\(arguments)")
@@ -167,7 +167,7 @@ struct BatchTests {
     }
 
     @Test func wrongSettingsFilesAreOneLine() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         for text in ["theme = \n", "nosuch = 1\n", "interval_seconds = \"x\"\n", "[rules\n"] {
             slurm.folder.write(text, to: "bad.toml")
             let result = try slurm.run("--json", "--config", slurm.folder("bad.toml"))
@@ -184,12 +184,12 @@ struct BatchTests {
     }
 
     @Test func withoutSlurmsCommandsItSaysSo() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         for tool in ["scontrol", "squeue"] {
             slurm.folder.remove("bin/\(tool)")
             var environment = slurm.environment()
             environment["PATH"] = slurm.folder("bin")
-            let result = try PipedProgram.run([StubSlurm.burstmon, "--json"], environment: environment)
+            let result = try PipedProgram.run([StubCommands.burstmon, "--json"], environment: environment)
             #expect(result.errorLines.count == 1, "\(result.errorText)")
             #expect(result.errorText.contains("is not in PATH"))
             #expect(result.end == .exited(1))
@@ -197,7 +197,7 @@ struct BatchTests {
     }
 
     @Test func helpAndVersionAreNoErrors() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         let help = try slurm.run("--help")
         #expect(help.end == .exited(0))
         #expect(help.text.contains("--replay"))
@@ -210,7 +210,7 @@ struct BatchTests {
     }
 
     @Test func aControllerThatHangsIsGivenUpAndItsCallEnded() throws {
-        let slurm = try StubSlurm()
+        let slurm = try StubCommands()
         slurm.folder.write("timeout_seconds = 1\n", to: "fast.toml")
         slurm.delay("burst", seconds: 600)
         let result = try slurm.run("--json", "--config", slurm.folder("fast.toml"))

@@ -11,7 +11,7 @@ extension ReferenceTests {
         private static func watch(_ cluster: ReferenceCluster) throws -> PipedProgram {
             cluster.put("interval_seconds = 5\njobs_interval_seconds = 5\n", "etc/fast.toml")
             return try PipedProgram(
-                [StubSlurm.burstmon, "--jsonl", "--config", cluster.folder + "/etc/fast.toml"],
+                [StubCommands.burstmon, "--jsonl", "--config", cluster.folder + "/etc/fast.toml"],
                 environment: cluster.environment)
         }
 

@@ -127,7 +127,7 @@ final class ReferenceCluster {
     }
 
     func burstmon(_ arguments: String...) throws -> PipedProgram.Result {
-        try PipedProgram.run([StubSlurm.burstmon] + arguments, environment: environment, seconds: 60)
+        try PipedProgram.run([StubCommands.burstmon] + arguments, environment: environment, seconds: 60)
     }
 
     /// burstmon on the terminal.
@@ -135,7 +135,7 @@ final class ReferenceCluster {
         -> PseudoTerminal
     {
         let asUser = user.map { ["/usr/sbin/runuser", "-u", $0, "--"] } ?? []
-        return try PseudoTerminal(asUser + [StubSlurm.burstmon] + arguments, environment: environment, size: size)
+        return try PseudoTerminal(asUser + [StubCommands.burstmon] + arguments, environment: environment, size: size)
     }
 
     /// A job's buffer state, state and reason, as squeue says now.

@@ -107,30 +107,57 @@ package struct Amount: Hashable, Sendable {
     /// Reads a size as a user writes it after `capacity=` (spec §2.1): unknown units count as 1, silently, as Slurm does.
     /// Nil where Slurm refuses it.
     package static func request(_ text: some StringProtocol) -> UInt64? {
-        var scalars = Substring(text).utf8.drop { $0 == 0x20 || ($0 >= 9 && $0 <= 13) }
+        var copy = String(text)
+        return copy.withUTF8 { request($0[...]) }
+    }
+
+    /// The same, of the bytes behind the key; a directive may go on behind the size.
+    static func request(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> UInt64? {
+        func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (byte >= 9 && byte <= 13) }
+        var rest = text.drop(while: isSpace)
         var negative = false
-        if let sign = scalars.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+        if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
             negative = sign == UInt8(ascii: "-")
-            scalars = scalars.dropFirst()
+            rest = rest.dropFirst()
         }
-        let digits = scalars.prefix { $0 >= 0x30 && $0 <= 0x39 }
-        guard !digits.isEmpty, let magnitude = UInt64(String(decoding: digits, as: UTF8.self)), magnitude != 0 else {
-            return nil
+        var magnitude: UInt64 = 0
+        var digits = 0
+        while let byte = rest.first, byte >= 0x30, byte <= 0x39 {
+            let (tens, over) = magnitude.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = tens.addingReportingOverflow(UInt64(byte - 0x30))
+            if over || carry { return nil }
+            magnitude = sum
+            digits += 1
+            rest = rest.dropFirst()
         }
+        guard digits > 0, magnitude != 0 else { return nil }
         let number = negative ? 0 &- magnitude : magnitude
-        let rest = scalars.dropFirst(digits.count)
-        if let next = rest.first, next == 0x20 || (next >= 9 && next <= 13) { return number }
-        let unit = String(decoding: rest.prefix { $0 != 0x20 }, as: UTF8.self).lowercased()
-        if unit == "n" || unit == "node" || unit == "nodes" { return number | 1 << 63 }
-        let bases = ["k", "m", "g", "t", "p"]
-        for (index, letter) in bases.enumerated() {
-            for (spelling, base) in [(letter, UInt64(1024)), (letter + "ib", 1024), (letter + "b", 1000)]
-            where unit == spelling {
-                let product = (0...index).reduce(number) { value, _ in value &* base }
-                return product == 0 ? nil : product
-            }
+        guard let next = rest.first, !isSpace(next) else { return number }
+        let unit = rest.prefix { $0 != 0x20 }
+        func lower(_ offset: Int) -> UInt8 { unit[unit.startIndex + offset] | 0x20 }
+        func isUnit(_ name: StaticString) -> Bool {
+            guard unit.count == name.utf8CodeUnitCount else { return false }
+            return name.withUTF8Buffer { pattern in pattern.indices.allSatisfy { lower($0) == pattern[$0] } }
         }
-        return number
+        if isUnit("n") || isUnit("node") || isUnit("nodes") { return number | 1 << 63 }
+        let power: Int
+        switch lower(0) {
+        case UInt8(ascii: "k"): power = 1
+        case UInt8(ascii: "m"): power = 2
+        case UInt8(ascii: "g"): power = 3
+        case UInt8(ascii: "t"): power = 4
+        case UInt8(ascii: "p"): power = 5
+        default: return number
+        }
+        let base: UInt64
+        switch unit.count {
+        case 1: base = 1024
+        case 2 where lower(1) == UInt8(ascii: "b"): base = 1000
+        case 3 where lower(1) == UInt8(ascii: "i") && lower(2) == UInt8(ascii: "b"): base = 1024
+        default: return number
+        }
+        let product = (0..<power).reduce(number) { value, _ in value &* base }
+        return product == 0 ? nil : product
     }
 
     // MARK: For people

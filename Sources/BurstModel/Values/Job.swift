@@ -123,25 +123,39 @@ package struct BufferRequest: Hashable, Sendable {
     /// Reads lines such as `#BB_LUA pool=pool1 capacity=3TiB`, `#DW jobdw type=scratch capacity=4GB`,
     /// `#BB create_persistent name=a capacity=1TiB`. Lines without a capacity ask for nothing.
     package static func parse(_ spec: String) -> [BufferRequest] {
-        var requests: [BufferRequest] = []
-        for line in spec.utf8.split(whereSeparator: { $0 == ByteText.newline || $0 == 0x0d }) {
-            var request = BufferRequest(pool: nil, size: nil, sizeText: "")
-            var asks = false
-            // The first word is the directive itself.
-            for word in line.split(whereSeparator: { $0 == ByteText.space || $0 == 0x09 }).dropFirst() {
-                if word.starts(with: "capacity=".utf8) {
-                    request.sizeText = String(Substring(word.dropFirst(9)))
-                    request.size = Amount.request(request.sizeText)
-                    asks = true
-                } else if word.starts(with: "pool=".utf8) {
-                    request.pool = String(Substring(word.dropFirst(5)))
-                } else if word.elementsEqual("create_persistent".utf8) {
-                    request.isPersistent = true
-                }
+        var copy = spec
+        return copy.withUTF8 { text in
+            var requests: [BufferRequest] = []
+            for line in text.split(whereSeparator: { $0 == ByteText.newline || $0 == 0x0d }) {
+                if let request = request(line) { requests.append(request) }
             }
-            if asks { requests.append(request) }
+            return requests
         }
-        return requests
+    }
+
+    private static func request(_ line: Slice<UnsafeBufferPointer<UInt8>>) -> BufferRequest? {
+        func isBlank(_ byte: UInt8) -> Bool { byte == ByteText.space || byte == 0x09 }
+        func text(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> String { String(decoding: bytes, as: UTF8.self) }
+        var request = BufferRequest(pool: nil, size: nil, sizeText: "")
+        var asks = false
+        // The first word is the directive itself.
+        var rest = line.drop { !isBlank($0) }
+        while let start = rest.firstIndex(where: { !isBlank($0) }) {
+            let end = rest[start...].firstIndex(where: isBlank) ?? rest.endIndex
+            let word = rest[start..<end]
+            if word.starts(with: "capacity=".utf8) {
+                // White space behind the number ends it, so the rest of the line is part of what Slurm reads.
+                request.size = Amount.request(rest[(start + 9)...])
+                request.sizeText = text(word.dropFirst(9))
+                asks = true
+            } else if word.starts(with: "pool=".utf8) {
+                request.pool = text(word.dropFirst(5))
+            } else if word.elementsEqual("create_persistent".utf8) {
+                request.isPersistent = true
+            }
+            rest = rest[end...]
+        }
+        return asks ? request : nil
     }
 }
 

@@ -72,8 +72,8 @@ package struct PollPlan: Sendable {
         var good = 2
         /// Share by which the back-off is longer or shorter.
         var jitter = 0.0
-        /// Asked for at once.
-        var wanted = false
+        /// Asked for at once, since then. 0: before anything else.
+        var wantedAt: Int64?
     }
 
     private var pace: Pace
@@ -186,9 +186,13 @@ package struct PollPlan: Sendable {
     /// When a poll may come by its own clock; nil for never.
     private func due(_ poll: Poll) -> Int64? {
         guard let ended = poll.ended else { return lastTick }
-        if poll.wanted { return poll.lastFailed ? lastTick : max(lastTick, restedAt - Self.debtMax) }
-        if case .config = poll.call, poll.failures == 0 { return nil }
-        return max(ended + interval(poll).milliseconds, restedAt - Self.debtMax)
+        // Under a debt everything waits for its end; without one, whoever has waited longest comes first.
+        func rested(_ due: Int64) -> Int64 {
+            restedAt - Self.debtMax > lastTick ? max(due, restedAt - Self.debtMax) : due
+        }
+        let wanted = poll.wantedAt.map { poll.lastFailed ? $0 : rested($0) }
+        if case .config = poll.call, poll.failures == 0 { return wanted }
+        return min(wanted ?? .max, rested(ended + interval(poll).milliseconds))
     }
 
     private func candidates() -> [(due: Int64, poll: Poll)] {
@@ -292,7 +296,7 @@ package struct PollPlan: Sendable {
             poll.ended = tick
             poll.lastDuration = succeeded ? duration : 0
             poll.lastFailed = !succeeded
-            poll.wanted = false
+            poll.wantedAt = nil
             poll.jitter = min(1, max(-1, jitter))
             if succeeded {
                 poll.good = poll.failures > 0 ? 1 : min(2, poll.good + 1)
@@ -308,8 +312,8 @@ package struct PollPlan: Sendable {
             end(&burst)
             if succeeded, gap {
                 // The controller may be another one now.
-                config.wanted = true
-                jobs.wanted = true
+                config.wantedAt = 0
+                jobs.wantedAt = 1
             }
             if quickLeft > 0 { quickLeft -= 1 }
         case .jobs: end(&jobs)
@@ -360,8 +364,8 @@ package struct PollPlan: Sendable {
         let tick = tick(now)
         if let lastRefresh, tick - lastRefresh < Self.refreshEvery { return }
         lastRefresh = tick
-        burst.wanted = true
-        if let ended = jobs.ended, tick - ended > 10_000 { jobs.wanted = true }
+        burst.wantedAt = burst.wantedAt ?? tick
+        if let ended = jobs.ended, tick - ended > 10_000 { jobs.wantedAt = jobs.wantedAt ?? tick }
     }
 
     /// Quick refreshes, as after a cancel.

@@ -137,11 +137,17 @@ extension Watch {
     /// - Parameter keeping: rules that were not asked this time.
     private mutating func settle(_ findings: Findings, keeping: (String) -> Bool, at: Timestamp) {
         var places: [Alert.ID: Int] = [:]
-        for (place, entry) in active.enumerated() { places[entry.alert.id] = place }
+        var byJob: [Alert.ID: Int] = [:]
+        for (place, entry) in active.enumerated() {
+            places[entry.alert.id] = place
+            if let id = Self.jobAlert(entry.alert) { byJob[id] = place }
+        }
         var found = [Bool](repeating: false, count: active.count)
         var new: [ActiveAlert] = []
         for finding in findings.list {
-            guard let place = places[finding.alert.id] else {
+            // A job's alert is filed under its buffer while there is one: it stays the same alert.
+            let place = places[finding.alert.id] ?? Self.jobAlert(finding.alert).flatMap { byJob[$0] }
+            guard let place, !found[place] else {
                 var alert = finding.alert
                 if !finding.sinceIsKnown {
                     alert.since = at
@@ -162,6 +168,8 @@ extension Watch {
             var entry = entry
             if found[place] || keeping(entry.alert.rule) {
                 remaining.append(entry)
+            } else if entry.alert.rule == "R5", isOutdated(entry.alert.subject) {
+                remaining.append(entry)
             } else if kept(entry.alert.rule), isPresent(entry.alert.subject, present) {
                 remaining.append(entry)
             } else if Self.latchedRules.contains(entry.alert.rule), entry.alert.subject != .controller,
@@ -175,6 +183,26 @@ extension Watch {
             }
         }
         active = remaining + new
+    }
+
+    private static func jobAlert(_ alert: Alert) -> Alert.ID? {
+        switch alert.subject {
+        case .job: alert.id
+        case .buffer(let key): key.id.jobID.map { Alert.ID(rule: alert.rule, subject: .job($0)) }
+        case .pool, .user, .controller: nil
+        }
+    }
+
+    /// The buffer is gone; only the next squeue tells whether the job is still failed.
+    private func isOutdated(_ subject: Subject) -> Bool {
+        let job: JobID?
+        switch subject {
+        case .job(let id): job = id
+        case .buffer(let key): job = key.id.jobID
+        case .pool, .user, .controller: job = nil
+        }
+        guard let job, let place = jobLookup[job.number] else { return false }
+        return jobTracks[Int(place)].facts.contains(.outdated)
     }
 
     private func isPresent(_ subject: Subject, _ jobsWithRows: Set<UInt32>) -> Bool {

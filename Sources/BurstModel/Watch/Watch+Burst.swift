@@ -274,7 +274,9 @@ extension Watch {
     private mutating func vanish(_ gone: Departed, at: Timestamp, log: inout ChangeLog) {
         let track = gone.track
         var text = "gone, was \(states.name(track.state))"
-        if track.stage != StateTable.none, track.stage != track.state { text += ", job \(states.name(track.stage))" }
+        if track.stage != StateTable.none, track.stage != track.state {
+            text += "; job last seen \(states.name(track.stage))"
+        }
         log.add(
             Event(at: at, level: .info, kind: .state, subject: .buffer(gone.key), user: gone.buffer.user, text: text))
         if track.job != 0 { proveCancel(of: track.job, "gone", at: at) }

@@ -165,7 +165,8 @@ extension Watch {
         cancels.removeAll { $0.id == cancel.id }
         let words = cancel.hurry ? "scancel --hurry" : "scancel"
         let age = Age.long(seconds: at.seconds(since: cancel.at))
-        log(.action, .info, subject(of: cancel.id), "\(proof) \(age) after \(words)", at: at)
+        let user = jobLookup[cancel.id.number].flatMap { job($0)?.user } ?? ""
+        log(.action, .info, subject(of: cancel.id), user: user, "\(proof) \(age) after \(words)", at: at)
     }
 
     mutating func expireCancels(at: Timestamp) {

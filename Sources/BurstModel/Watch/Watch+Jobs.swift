@@ -204,8 +204,14 @@ extension Watch {
 
     /// Gives rows of a new report their jobs.
     mutating func linkJobs() {
-        for index in jobTracks.indices { jobTracks[index].row = -1 }
         guard jobs != nil else { return }
+        let hadRow = jobTracks.map { $0.row >= 0 }
+        for index in jobTracks.indices { jobTracks[index].row = -1 }
+        defer {
+            for index in jobTracks.indices where hadRow[index] && jobTracks[index].row < 0 {
+                jobTracks[index].facts.insert(.outdated)
+            }
+        }
         for index in rows.indices where rows[index].job != 0 {
             // The reply of squeue is the same: what a row was linked to, it still is.
             let was = Int(rows[index].jobTrack)

@@ -78,7 +78,8 @@ extension Watch {
                 ? "over-committed by \(Amount(pool.overcommitted).text)" : "\(pool.free.text) free"
             let tail = demand.waiting > 0 ? waits(demand) : "\(percent)% used or drained"
             return alert(
-                "R9", lacks || isFull ? .crit : .warn, pool, lacks || isFull ? "pool full" : "pool \(percent)%",
+                "R9", lacks || isFull ? .crit : .warn, pool,
+                isFull ? "pool full" : lacks ? "jobs wait" : "pool \(percent)%",
                 "\(free); \(tail)", since: at)
         }
     }
@@ -123,7 +124,7 @@ extension Watch {
             let pool = pools[index].pool
             let total = tally.pools[index]
             let agrees =
-                pool.used.value == nil || !total.isKnown || pool.used.value == total.sum
+                pool.total.value == 0 || pool.used.value == nil || !total.isKnown || pool.used.value == total.sum
                 || pool.used.value == total.sum &- total.givenBack
                 || pool.used.value == UInt64.max || total.sum >= UInt64.max - 1
             if isNew { pools[index].gapPolls = agrees ? 0 : pools[index].gapPolls + 1 }

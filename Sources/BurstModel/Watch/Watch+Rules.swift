@@ -182,11 +182,12 @@ extension Watch {
     // MARK: By job: R2, R4, R5, R6, R7, R8, R14
 
     func judgeJobs(_ findings: inout Findings, at: Timestamp) {
-        guard jobsAreCurrent else { return }
+        guard jobsAreCurrent, let jobs else { return }
         let plugins = burst?.value.plugins ?? []
         for index in jobTracks.indices {
             let track = jobTracks[index]
             let place = Int32(index)
+            if track.facts.contains(.outdated) { continue }
             let failure = judgeFailure(&findings, place, track, at: at)
             if track.lostPolls >= 2 {
                 findings.add(8, .crit, row: track.row, job: place, sinceIsKnown: false) {
@@ -218,9 +219,10 @@ extension Watch {
             if track.row >= 0, rows[Int(track.row)].state == Code.teardownFail { continue }
             let since = track.row >= 0 ? rows[Int(track.row)].since : track.since
             let seen = track.row >= 0 ? rows[Int(track.row)].sinceSeen : track.facts.contains(.sinceSeen)
+            // A job is known to be at its stage when squeue said so, not longer.
             judgeAge(
                 &findings, stage: stage, since: since, sinceSeen: seen, row: track.row, job: place, plugin: plugin,
-                at: at)
+                at: jobs.at)
         }
     }
 
@@ -258,7 +260,7 @@ extension Watch {
             switch track.stage {
             case Code.stagingIn: title = "stage-in FAIL"
             case Code.postRun, Code.stagingOut: title = "stage-out FAIL"
-            default: title = reason(place).contains("pre_run") ? "pre-run FAIL" : "failed"
+            default: title = Self.failureTitle(reason(place))
             }
             failed(&findings, 5, place, track, title, "\(held): \(reason(place))", at: at)
             return true
@@ -271,6 +273,14 @@ extension Watch {
             return true
         }
         return false
+    }
+
+    /// What failed, where the state no longer tells: with TeardownFailure it is complete.
+    private static func failureTitle(_ reason: String) -> String {
+        if reason.contains("pre_run") { return "pre-run FAIL" }
+        if reason.contains("data_out") || reason.contains("post_run") { return "stage-out FAIL" }
+        return reason.contains("data_in") || reason.contains("setup") || reason.contains("real_size")
+            ? "stage-in FAIL" : "hook FAIL"
     }
 
     private func reason(_ job: Int32) -> String { self.job(job)?.reasonLine ?? "" }

@@ -103,6 +103,8 @@ struct JobFacts: OptionSet, Sendable {
     static let sinceSeen = JobFacts(rawValue: 1 << 11)
     static let running = JobFacts(rawValue: 1 << 12)
     static let datawarpTeardownFailed = JobFacts(rawValue: 1 << 13)
+    /// Its buffer left a report that is newer than what is known of the job: what it was at is past.
+    static let outdated = JobFacts(rawValue: 1 << 14)
 }
 
 /// A job of the newest reply that has to do with burst buffers.

@@ -175,6 +175,15 @@ extension Monitor {
         return data.board.jobs?.value.first { $0.id == id }
     }
 
+    /// A job's reason in one line. `scontrol show job` prints underscores for blanks; where squeue told the same reason, its
+    /// words are shown.
+    static func reason(_ job: Job, _ data: Delivery) -> String {
+        let line = job.reasonLine
+        guard let told = data.board.jobs?.value.first(where: { $0.id == job.id })?.reasonLine else { return line }
+        let underscored = String(told.map { $0 == " " ? "_" : $0 })
+        return underscored == line ? told : line
+    }
+
     /// The part of a job that decides what a cancel does.
     private static func situation(_ job: Job) -> String { "\(job.state) \(job.bufferState?.name ?? "-")" }
 
