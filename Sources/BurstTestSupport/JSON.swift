@@ -12,7 +12,9 @@ package enum JSON: Hashable, Sendable {
         self = try reader.document()
     }
 
-    package subscript(key: String) -> JSON { if case .object(let members) = self { members[key] ?? .null } else { .null } }
+    package subscript(key: String) -> JSON {
+        if case .object(let members) = self { members[key] ?? .null } else { .null }
+    }
     package var elements: [JSON] { if case .array(let elements) = self { elements } else { [] } }
     package var members: [String: JSON] { if case .object(let members) = self { members } else { [:] } }
     package var number: Int64? { if case .number(let number) = self { number } else { nil } }

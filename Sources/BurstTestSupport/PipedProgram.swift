@@ -166,7 +166,9 @@ package final class PipedProgram {
 package enum Wait {
     /// Looks again and again until the condition holds. Returns whether it did before the deadline.
     @discardableResult
-    package static func until(seconds: Double = 10, every: Double = 0.02, _ condition: () throws -> Bool) rethrows -> Bool {
+    package static func until(seconds: Double = 10, every: Double = 0.02, _ condition: () throws -> Bool) rethrows
+        -> Bool
+    {
         let deadline = PseudoTerminal.now + UInt64(seconds * 1e9)
         while try !condition() {
             if PseudoTerminal.now >= deadline { return false }

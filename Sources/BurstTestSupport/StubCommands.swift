@@ -77,7 +77,9 @@ package final class StubCommands: Sendable {
     package func delay(_ name: String, seconds: Double) { folder.write("\(seconds)\n", to: "answers/\(name).sleep") }
 
     /// Takes failure and delay away.
-    package func heal(_ name: String) { for end in ["err", "exit", "sleep"] { folder.remove("answers/\(name).\(end)") } }
+    package func heal(_ name: String) {
+        for end in ["err", "exit", "sleep"] { folder.remove("answers/\(name).\(end)") }
+    }
 
     /// What `scontrol show job` says of a job, in short.
     package func showJob(_ id: Int, user: String = "alice", state: String, reason: String = "None", stage: String) {

@@ -28,7 +28,8 @@ struct BatchTests {
         }
         // Narrowed alike.
         let few = try slurm.run("--json", "--pool", "nvme")
-        let csvFew = try slurm.run("--csv", "buffers", "--filter", "pool=nvme", "--sort", "-size", "--columns", "id,size")
+        let csvFew = try slurm.run(
+            "--csv", "buffers", "--filter", "pool=nvme", "--sort", "-size", "--columns", "id,size")
         let count = document["buffers"].elements.count { $0["pool"] == .text("nvme") }
         #expect(try JSON(few.output)["buffers"].elements.count == count)
         let sizes = csvFew.text.split(separator: "\r\n").dropFirst().compactMap { Int($0.split(separator: ",")[1]) }

@@ -107,7 +107,8 @@ extension ReferenceTests {
             var environment = cluster.environment
             environment["PATH"] = cluster.folder + "/bin:" + environment["PATH"]!
             let terminal = try PseudoTerminal(
-                [StubCommands.burstmon, "--screen", "jobs"], environment: environment, size: Size(columns: 100, rows: 30))
+                [StubCommands.burstmon, "--screen", "jobs"], environment: environment,
+                size: Size(columns: 100, rows: 30))
             #expect(terminal.wait(seconds: 20) { $0.emulator.contains("LIVE") && $0.emulator.contains("\(job)") })
             Self.open(terminal, job)
             terminal.type("c\r")

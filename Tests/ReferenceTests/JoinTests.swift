@@ -27,7 +27,9 @@ extension ReferenceTests {
             program.wait(seconds: 45) { program in
                 for line in program.lines.suffix(6) {
                     guard let document = try? JSON(line.utf8) else { continue }
-                    let times = ["sampled_at", "jobs_sampled_at"].map { document[$0].text.flatMap { Timestamp(rfc3339: $0) } }
+                    let times = ["sampled_at", "jobs_sampled_at"].map {
+                        document[$0].text.flatMap { Timestamp(rfc3339: $0) }
+                    }
                     if times.allSatisfy({ $0.map { $0 >= moment } ?? false }) {
                         found = document
                         return true
@@ -47,10 +49,12 @@ extension ReferenceTests {
             #expect(try cluster.burstmon("--check").end == .exited(0))
             let program = try Self.watch(cluster)
             // A teardown that fails three times is given up; its time runs from here.
-            let leak = try cluster.submit("teardown fail 99 umount: target is busy", user: "bbdan", pool: "flash", size: "1GiB")
+            let leak = try cluster.submit(
+                "teardown fail 99 umount: target is busy", user: "bbdan", pool: "flash", size: "1GiB")
             var wanted: [(job: Int, stage: String)] = []
             for (hook, stage) in [
-                ("data_in", "staging-in"), ("pre_run", "pre-run"), ("post_run", "post-run"), ("data_out", "staging-out"),
+                ("data_in", "staging-in"), ("pre_run", "pre-run"), ("post_run", "post-run"),
+                ("data_out", "staging-out"),
                 ("teardown", "teardown"),
             ] { wanted.append((try cluster.submit("\(hook) gate"), stage)) }
             wanted.append((try cluster.submit(run: "sleep 600"), "running"))
@@ -66,7 +70,8 @@ extension ReferenceTests {
                 })
             let failing = try Self.sample(program, after: Self.now)
             if try cluster.stage(leak).stage == "teardown" {
-                #expect(Self.alerts(failing, "R2").contains { $0["subject"] == .text("\(leak)") }, "\(failing["alerts"])")
+                #expect(
+                    Self.alerts(failing, "R2").contains { $0["subject"] == .text("\(leak)") }, "\(failing["alerts"])")
             }
             for (job, stage) in wanted { #expect(try cluster.reaches(job, stage), "\(job) \(stage)") }
             let document = try Self.sample(program, after: Self.now)
@@ -90,7 +95,8 @@ extension ReferenceTests {
             // Failures: R4 for the data that is still in the buffer, R5 for the stage-ins.
             #expect(
                 try Wait.until(seconds: 40, every: 0.3) {
-                    try cluster.stage(lostOut).reason.contains("Disk quota") && cluster.stage(lostIn).reason.contains("refused")
+                    try cluster.stage(lostOut).reason.contains("Disk quota")
+                        && cluster.stage(lostIn).reason.contains("refused")
                         && cluster.stage(lostSetup).reason.contains("lvcreate")
                 })
             let failed = try Self.sample(program, after: Self.now)
@@ -123,7 +129,8 @@ extension ReferenceTests {
             let stuck = try cluster.submit("teardown fail 99 umount: target is busy")
             #expect(
                 try Wait.until(seconds: 60, every: 0.3) {
-                    try cluster.stage(lostOut).reason.contains("Disk quota") && cluster.stage(lostIn).reason.contains("refused")
+                    try cluster.stage(lostOut).reason.contains("Disk quota")
+                        && cluster.stage(lostIn).reason.contains("refused")
                         && cluster.stage(lostSetup).reason.contains("lvcreate")
                 })
             var document = JSON.null

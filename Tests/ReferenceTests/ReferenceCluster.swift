@@ -76,7 +76,8 @@ final class ReferenceCluster {
 
     @discardableResult
     func steer(_ command: String, _ words: [String]) throws -> String {
-        let result = try PipedProgram.run([Self.tool, command, folder] + words, environment: Self.environment, seconds: 60)
+        let result = try PipedProgram.run(
+            [Self.tool, command, folder] + words, environment: Self.environment, seconds: 60)
         guard result.end == .exited(0) else {
             throw HarnessError("cluster \(command) \(words.joined(separator: " ")): \(result.errorText)\(result.text)")
         }

@@ -65,7 +65,10 @@ struct Said {
         guard let number = Int64(digits) else { return nil }
         let unit = text.dropFirst(digits.count)
         if unit.isEmpty { return number }
-        guard let power = "KMGTPE".firstIndex(of: unit.first!).map({ "KMGTPE".distance(from: "KMGTPE".startIndex, to: $0) + 1 })
+        guard
+            let power = "KMGTPE".firstIndex(of: unit.first!).map({
+                "KMGTPE".distance(from: "KMGTPE".startIndex, to: $0) + 1
+            })
         else { return nil }
         let factor: Int64 = unit.dropFirst() == "B" ? 1000 : 1024
         return (0..<power).reduce(number) { value, _ in value * factor }
@@ -105,7 +108,9 @@ struct Comparison {
     }
 
     private mutating func sizes(_ what: String, _ found: JSON, _ fields: [String: String]) {
-        for (key, name) in [("granularity", "Granularity"), ("total", "TotalSpace"), ("used", "UsedSpace"), ("free", "FreeSpace")] {
+        for (key, name) in [
+            ("granularity", "Granularity"), ("total", "TotalSpace"), ("used", "UsedSpace"), ("free", "FreeSpace"),
+        ] {
             check("\(what) \(key)", found[key], size(fields[name]))
             check("\(what) text \(key)", found["text"][key], text(fields[name]))
         }
@@ -134,7 +139,9 @@ struct Comparison {
     private var allPools: [(plugin: String, isDefault: Bool, fields: [String: String])] {
         said.plugins.flatMap { plugin -> [(plugin: String, isDefault: Bool, fields: [String: String])] in
             let name = plugin.fields["Name"]!
-            var pools = plugin.pools.map { (plugin: name, isDefault: $0["name"] == plugin.fields["DefaultPool"], fields: $0) }
+            var pools = plugin.pools.map {
+                (plugin: name, isDefault: $0["name"] == plugin.fields["DefaultPool"], fields: $0)
+            }
             // The plugin's own line is a pool too where it has a default pool and figures of its own.
             if let own = plugin.fields["DefaultPool"], own != "(null)" {
                 pools.insert((name, true, plugin.fields.merging(["name": own]) { $1 }), at: 0)
@@ -165,8 +172,12 @@ struct Comparison {
 
     private mutating func buffers() {
         // Slurm's order means nothing.
-        func key(_ fields: [String: String]) -> String { fields["JobID"].map { "JobID=\($0)" } ?? "Name=\(fields["Name"]!)" }
-        var left = Dictionary(document["buffers"].elements.map { ($0["text"]["id"].text ?? "", $0) }) { first, _ in first }
+        func key(_ fields: [String: String]) -> String {
+            fields["JobID"].map { "JobID=\($0)" } ?? "Name=\(fields["Name"]!)"
+        }
+        var left = Dictionary(document["buffers"].elements.map { ($0["text"]["id"].text ?? "", $0) }) { first, _ in
+            first
+        }
         check("buffers", .number(Int64(document["buffers"].elements.count)), .number(Int64(said.buffers.count)))
         for fields in said.buffers {
             let name = key(fields)
@@ -178,7 +189,9 @@ struct Comparison {
                 Int64(id.split(separator: "(").last!.filter(\.isNumber))
             }
             check("buffer \(name) job_id", found["job_id"], self.number(number))
-            let array = fields["JobID"].flatMap { $0.contains("_") ? $0.split(whereSeparator: { "_(".contains($0) }) : nil }
+            let array = fields["JobID"].flatMap {
+                $0.contains("_") ? $0.split(whereSeparator: { "_(".contains($0) }) : nil
+            }
             check("buffer \(name) array_job_id", found["array_job_id"], self.number(array.flatMap { Int64($0[0]) }))
             check("buffer \(name) array_task_id", found["array_task_id"], self.number(array.flatMap { Int64($0[1]) }))
             check("buffer \(name) name", found["name"], text(fields["Name"]))
@@ -207,7 +220,9 @@ struct Comparison {
         let found = document["users"].elements
         var names = Set(said.users.map(\.name))
         names.formUnion(said.buffers.map { Said.named($0["UserID"]!).0 })
-        check("users", .array(found.compactMap(\.self["user"].text).sorted().map { .text($0) }), .array(names.sorted().map { .text($0) }))
+        check(
+            "users", .array(found.compactMap(\.self["user"].text).sorted().map { .text($0) }),
+            .array(names.sorted().map { .text($0) }))
         for user in found {
             guard let name = user["user"].text else { continue }
             let own = said.buffers.filter { Said.named($0["UserID"]!).0 == name }
@@ -232,20 +247,28 @@ struct Comparison {
                 continue
             }
             let task = fields["ArrayTaskID"]!
-            let short = task == "N/A" || task.isEmpty ? "\(id)" : "\(fields["ArrayJobID"]!)_\(Int(task) == nil ? "[\(task)]" : task)"
+            let short =
+                task == "N/A" || task.isEmpty
+                ? "\(id)" : "\(fields["ArrayJobID"]!)_\(Int(task) == nil ? "[\(task)]" : task)"
             check("job \(id) id", found["id"], .text(short))
             check("job \(id) name", found["name"], text(fields["Name"]))
             check("job \(id) user", found["user"], text(fields["UserName"]))
             check("job \(id) job_state", found["job_state"], text(fields["State"]))
-            check("job \(id) buffer_state", found["buffer_state"], fields["BurstBufferState"]!.isEmpty ? .null : text(fields["BurstBufferState"]))
+            check(
+                "job \(id) buffer_state", found["buffer_state"],
+                fields["BurstBufferState"]!.isEmpty ? .null : text(fields["BurstBufferState"]))
             check("job \(id) spec", found["spec"], text(fields["BurstBuffer"]))
             check("job \(id) reason", found["reason"], text(fields["Reason"]))
             check("job \(id) held", found["held"], .flag(fields["PriorityLong"] == "0"))
             let words = fields["BurstBuffer"]!.split(whereSeparator: \.isWhitespace)
             let pool = words.first { $0.hasPrefix("pool=") }.map { String($0.dropFirst(5)) }
             check("job \(id) pool", found["pool"], text(pool))
-            if let wanted = words.first(where: { $0.hasPrefix("capacity=") }).flatMap({ Said.bytes(String($0.dropFirst(9))) }),
-                let granule = allPools.first(where: { $0.fields["name"] == pool }).flatMap({ Said.bytes($0.fields["Granularity"]!) })
+            if let wanted = words.first(where: { $0.hasPrefix("capacity=") }).flatMap({
+                Said.bytes(String($0.dropFirst(9)))
+            }),
+                let granule = allPools.first(where: { $0.fields["name"] == pool }).flatMap({
+                    Said.bytes($0.fields["Granularity"]!)
+                })
             {
                 check("job \(id) need", found["need"], .number((wanted + granule - 1) / granule * granule))
             }

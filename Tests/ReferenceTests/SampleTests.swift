@@ -22,9 +22,11 @@ extension ReferenceTests {
                 gates.append((hook, try cluster.submit("\(hook) gate", user: user, size: "\(20 + index)GiB")))
             }
             for hook in ["setup", "data_in", "pre_run", "data_out"] {
-                _ = try cluster.submit("\(hook) fail 99 \(hook): something is wrong", user: "bbcarol", pool: "flash", size: "1GiB")
+                _ = try cluster.submit(
+                    "\(hook) fail 99 \(hook): something is wrong", user: "bbcarol", pool: "flash", size: "1GiB")
             }
-            _ = try cluster.submit("teardown fail 99 umount: target is busy", user: "bbdan", pool: "flash", size: "5000MB")
+            _ = try cluster.submit(
+                "teardown fail 99 umount: target is busy", user: "bbdan", pool: "flash", size: "5000MB")
             _ = try cluster.submit("teardown fail 1 umount: busy once", user: "bbdan", pool: "flash", size: "256MiB")
             _ = try cluster.submit("data_in gate", user: "bbalice", options: ["--array=1-4%2", "-J", "genome-align"])
             _ = try cluster.submit(user: "bbbob", options: ["-H", "-J", "held"])
@@ -38,7 +40,9 @@ extension ReferenceTests {
             if cluster.plugin == .datawarp {
                 let path = cluster.jobFile("persistent.sh")
                 guard let file = fopen(path, "w") else { throw HarnessError("cannot write \(path)") }
-                fputs("#!/bin/bash\n#BB create_persistent name=climate-cache capacity=100GiB access_mode=striped type=scratch pool=nvme\n:\n", file)
+                fputs(
+                    "#!/bin/bash\n#BB create_persistent name=climate-cache capacity=100GiB access_mode=striped type=scratch pool=nvme\n:\n",
+                    file)
                 fclose(file)
                 try cluster.steer("submit", ["bbalice", "--", "-o", "/dev/null", path])
             }
@@ -46,7 +50,9 @@ extension ReferenceTests {
         }
 
         @Test func everyFigureOfEverySampleIsWhatSlurmSays() throws {
-            let clusters = try ReferenceCluster.Plugin.allCases.map { try ReferenceCluster($0, "--bb", "StageInTimeout=600") }
+            let clusters = try ReferenceCluster.Plugin.allCases.map {
+                try ReferenceCluster($0, "--bb", "StageInTimeout=600")
+            }
             var gates = try clusters.map(Self.submitJobs)
             var compared = clusters.map { _ in 0 }
             var tried = 0
@@ -67,7 +73,8 @@ extension ReferenceTests {
                     let (burst, jobs) = (try cluster.ask(Said.scontrol), try cluster.ask(Said.squeue))
                     let json = try cluster.burstmon("--json")
                     let (burstAfter, jobsAfter) = (try cluster.ask(Said.scontrol), try cluster.ask(Said.squeue))
-                    try #require(burst.end == .exited(0) && jobs.end == .exited(0), "\(burst.errorText) \(jobs.errorText)")
+                    try #require(
+                        burst.end == .exited(0) && jobs.end == .exited(0), "\(burst.errorText) \(jobs.errorText)")
 
                     // What is parsed and printed again is the reply, byte for byte.
                     for reply in [burst, burstAfter] {
@@ -82,10 +89,14 @@ extension ReferenceTests {
                     fields += comparison.fields
                     stages.formUnion(comparison.said.jobs.compactMap { $0["BurstBufferState"] })
                     if !comparison.differences.isEmpty { failures += 1 }
-                    #expect(comparison.differences == [], "\(cluster.plugin), after \(elapsed()) s\n\(burst.text)\n\(jobs.text)")
+                    #expect(
+                        comparison.differences == [],
+                        "\(cluster.plugin), after \(elapsed()) s\n\(burst.text)\n\(jobs.text)")
                 }
             }
-            print("\(tried) samples, \(compared) of them while nothing moved, \(fields) fields; stages \(stages.sorted())")
+            print(
+                "\(tried) samples, \(compared) of them while nothing moved, \(fields) fields; stages \(stages.sorted())"
+            )
             for count in compared { #expect(count >= min(20, Int(Self.seconds / 10)), "of \(tried)") }
             let wanted: Set = ["pending", "staging-in", "pre-run", "running", "post-run", "staging-out", "teardown"]
             #expect(Self.seconds < 60 || stages.isSuperset(of: wanted), "\(stages.sorted())")
