@@ -201,6 +201,9 @@ struct Painter {
         }
         parts.append(("  ", .bar))
         parts.append((health.text, health.role))
+        // What changes the meaning of keys stands before what may be cut.
+        if state.isReadOnly { parts.append(("  read-only", .readOnly)) }
+        if !state.tags.isEmpty { parts.append(("  \(state.tags.count) tagged", .rowTagged)) }
         if case .stale(_, _, let tries, let lastGood) = live.health {
             if let lastGood { parts.append(("  last good \(context.clock(lastGood))", .bar)) }
             parts.append(("  try \(tries)", .bar))
@@ -231,9 +234,7 @@ struct Painter {
         } else if !state.isReplay, live.calls.burstInterval > 0 {
             parts.append(("  \(live.calls.burstInterval)s", .bar))
         }
-        if state.isReadOnly { parts.append(("  read-only", .readOnly)) }
         if state.isRecording, columns >= 100 { parts.append(("  rec on", .bar)) }
-        if !state.tags.isEmpty { parts.append(("  \(state.tags.count) tagged", .rowTagged)) }
         let counts = "\(glyph(.markCrit))\(live.criticalCount) \(glyph(.markWarn))\(live.warningCount)"
         let end = columns < 78 ? columns - CharacterWidth.cells(of: counts) - 2 : columns
         var at = 0
