@@ -27,7 +27,14 @@ package enum Monitor {
     /// The size of the window changed.
     package static func resize(_ size: Size, _ state: inout MonitorState) {
         state.size = size
-        if state.screen.isTable { settle(&state, state.screen) }
+        guard state.screen.isTable, let table = state.tables[state.screen] else { return }
+        // Growing back shows the same rows again, unless the cursor has moved meanwhile.
+        if let before = table.beforeResize, before.place == table.place {
+            state.tables[state.screen]!.top = before.top
+        } else {
+            state.tables[state.screen]!.beforeResize = (table.place, table.top)
+        }
+        settle(&state, state.screen)
     }
 
     /// Once a second where the clock is on: ends messages that have been shown long enough. True if something changed.
