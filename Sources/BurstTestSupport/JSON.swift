@@ -1,4 +1,5 @@
-/// JSON as read by a reader of our own: knows nothing of how burstmon writes it. Strict; integers only, as burstmon's are.
+/// JSON as read by a reader of our own: knows nothing of how burstmon writes it. Strict; integers only, as burstmon's
+/// are.
 package enum JSON: Hashable, Sendable {
     case null
     case flag(Bool)

@@ -34,6 +34,7 @@ package final class StubCommands: Sendable {
         words="$me $*"
         words=${words//[$'\n\x1e\x1f']/ }
         echo "B $EPOCHREALTIME $$ $words" >>"$top/calls"
+        trap 'echo "E $EPOCHREALTIME $$ $words" >>"$top/calls"; exit 143' TERM
         case "$words" in
             *"show burst"*) name=burst ;;
             *"show config"*) name=config ;;

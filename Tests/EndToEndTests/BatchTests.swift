@@ -2,7 +2,7 @@ import BurstTestSupport
 import Testing
 
 /// The modes without a screen (A23): what they print, how they end, and that they say what is wrong in one line.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.onWorkers, .timeLimit(.minutes(2)))
 struct BatchTests {
     @Test func onceJSONAndCSVShowTheSameFigures() throws {
         let slurm = try StubCommands()

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 /// Record and replay (A24): the same file shows the same, and what was recorded is what was seen.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.onWorkers, .timeLimit(.minutes(2)))
 struct RecordingTests {
     static let recording = Fixtures.path("recordings/busy-22.05.jsonl")
 
@@ -72,7 +72,7 @@ struct RecordingTests {
         #expect(early.end == .exited(0), "\(early.errorText)")
         let again = try slurm.run("--replay", Self.recording, "--once", "-b", "2026-11-23T23:01:40Z")
         #expect(early.output == again.output)
-        #expect(try early.output != slurm.run("--replay", Self.recording, "--once").output)
+        #expect(try early.output != slurm.run("--replay", Self.recording, "--once", "-b", "23:03").output)
         let bad = try slurm.run("--replay", Self.recording, "--once", "-b", "noon")
         #expect(bad.end == .exited(2))
         #expect(bad.errorLines.count == 1)
@@ -120,10 +120,19 @@ struct RecordingTests {
         #expect(follower.quit() == .exited(0))
         let once = try slurm.run("--follow", path, "--json")
         #expect(once.end == .exited(0), "\(once.errorText)")
-        #expect(try JSON(once.output)["buffers"].elements.count == 5)
+        let count = try JSON(once.output)["buffers"].elements.count
+        #expect(count == 5, "\(once.text)")
         recorder.signal(SIGTERM)
         _ = recorder.waitForEnd()
         #expect(slurm.mostAtOnce == 1)
+    }
+
+    @Test func aRecordingThatNobodyWritesIsNotTakenForLive() throws {
+        let slurm = try StubCommands()
+        let result = try slurm.run("--follow", Self.recording, "--json")
+        #expect(result.end == .exited(1), "\(result.errorText)")
+        #expect(result.errorLines.count == 1, "\(result.errorText)")
+        #expect(try JSON(result.output)["stale"] == .flag(true))
     }
 
     @Test func aRedactedRecordingNamesNobody() throws {

@@ -15,6 +15,15 @@ extension PseudoTerminal {
         return wait(for: text, seconds: seconds)
     }
 
+    /// Waits until the screen has stood still for a moment.
+    func waitUntilSettled() {
+        var text = ""
+        repeat {
+            text = emulator.text
+            wait(seconds: 0.4) { $0.emulator.text != text }
+        } while emulator.text != text
+    }
+
     /// Ends the program with `q`.
     func quit() -> End? {
         type("q")

@@ -53,8 +53,7 @@ extension ReferenceTests {
                 "teardown fail 99 umount: target is busy", user: "bbdan", pool: "flash", size: "1GiB")
             var wanted: [(job: Int, stage: String)] = []
             for (hook, stage) in [
-                ("data_in", "staging-in"), ("pre_run", "pre-run"), ("post_run", "post-run"),
-                ("data_out", "staging-out"),
+                ("data_in", "staging-in"), ("post_run", "post-run"), ("data_out", "staging-out"),
                 ("teardown", "teardown"),
             ] { wanted.append((try cluster.submit("\(hook) gate"), stage)) }
             wanted.append((try cluster.submit(run: "sleep 600"), "running"))
@@ -74,6 +73,11 @@ extension ReferenceTests {
                     Self.alerts(failing, "R2").contains { $0["subject"] == .text("\(leak)") }, "\(failing["alerts"])")
             }
             for (job, stage) in wanted { #expect(try cluster.reaches(job, stage), "\(job) \(stage)") }
+            // A pre_run that waits holds back everybody else's, so it comes last.
+            #expect(
+                try Wait.until(seconds: 40, every: 0.3) { try cluster.stage(lostOut).reason.contains("Disk quota") })
+            wanted.append((try cluster.submit("pre_run gate"), "pre-run"))
+            #expect(try cluster.reaches(wanted[5].job, "pre-run"))
             let document = try Self.sample(program, after: Self.now)
             for (job, stage) in wanted {
                 let buffer = document["buffers"].elements.first { $0["job_id"] == .number(Int64(job)) }
@@ -88,7 +92,7 @@ extension ReferenceTests {
             // The table says the same.
             let csv = try cluster.burstmon("--csv", "buffers")
             for (job, stage) in wanted {
-                let row = csv.text.split(separator: "\r\n").first { $0.contains("\(job),") }
+                let row = csv.text.split(separator: "\r\n").first { $0.hasPrefix("\(job),") }
                 #expect(row?.contains(stage) ?? false, "\(String(describing: row)) \(stage)")
             }
 

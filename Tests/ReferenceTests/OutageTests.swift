@@ -3,7 +3,8 @@ import BurstTestSupport
 import Testing
 
 extension ReferenceTests {
-    /// A controller that is gone, and one that hangs: said at once, the data kept, nothing to be cancelled, and back again.
+    /// A controller that is gone, and one that hangs: said at once, the data kept, nothing to be cancelled, and back
+    /// again.
     @Suite(.timeLimit(.minutes(5)))
     struct OutageTests {
         @Test(arguments: [("halt", "restart"), ("pause", "resume")])

@@ -41,7 +41,8 @@ extension ReferenceTests {
                 let path = cluster.jobFile("persistent.sh")
                 guard let file = fopen(path, "w") else { throw HarnessError("cannot write \(path)") }
                 fputs(
-                    "#!/bin/bash\n#BB create_persistent name=climate-cache capacity=100GiB access_mode=striped type=scratch pool=nvme\n:\n",
+                    "#!/bin/bash\n#BB create_persistent name=climate-cache capacity=100GiB access_mode=striped"
+                        + " type=scratch pool=nvme\n:\n",
                     file)
                 fclose(file)
                 try cluster.steer("submit", ["bbalice", "--", "-o", "/dev/null", path])
