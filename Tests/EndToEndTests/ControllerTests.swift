@@ -13,7 +13,7 @@ struct ControllerTests {
     @Test(arguments: Mood.allCases)
     func aBadControllerIsShownAndOutlived(mood: Mood) throws {
         let slurm = try StubCommands()
-        slurm.folder.write("timeout_seconds = 1\n", to: "fast.toml")
+        slurm.folder.write("timeout_seconds = 4\n", to: "fast.toml")
         let terminal = try slurm.screen("--screen", "buffers", "--interval", "5", "--config", slurm.folder("fast.toml"))
         #expect(terminal.waitForData())
         #expect(terminal.wait(for: "169001"))
