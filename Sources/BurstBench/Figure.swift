@@ -40,7 +40,8 @@ package struct Figure: Sendable {
     package var id: String
     package var what: String
     package var unit: String
-    package var target: Double
+    /// Nil: told, not judged.
+    package var target: Double?
     package var statistic: Statistic
     package var ours = Samples()
     package var htop = Samples()
@@ -51,7 +52,7 @@ package struct Figure: Sendable {
     /// What else a reader has to know.
     package var note = ""
 
-    package init(_ id: String, _ what: String, _ unit: String, target: Double, _ statistic: Statistic = .median) {
+    package init(_ id: String, _ what: String, _ unit: String, target: Double?, _ statistic: Statistic = .median) {
         self.id = id
         self.what = what
         self.unit = unit
@@ -59,7 +60,10 @@ package struct Figure: Sendable {
         self.statistic = statistic
     }
 
-    package var isMet: Bool { statistic.of(ours).map { $0 <= target } ?? false }
+    package var isMet: Bool {
+        guard let value = statistic.of(ours) else { return false }
+        return target.map { value <= $0 } ?? true
+    }
 
     /// Ours by theirs; below 1 we are ahead.
     package func ratio(to peer: Samples) -> Double? {
@@ -78,10 +82,11 @@ extension Figure {
         func text(_ value: Double?, or note: String = "-") -> String { value.map { Self.plain($0) } ?? note }
         let ratios = [htop, watch].map { text(ratio(to: $0)) }.joined(separator: ", ")
         let cells = [
-            id, "\(what)\(note.isEmpty ? "" : " (\(note))")", "\(statistic.rawValue) <= \(Self.plain(target)) \(unit)",
+            id, "\(what)\(note.isEmpty ? "" : " (\(note))")",
+            target.map { "\(statistic.rawValue) <= \(Self.plain($0)) \(unit)" } ?? unit,
             text(ours.median, or: "none"), text(ours.quantile(0.95)), text(ours.max),
             text(statistic.of(htop), or: htopNote), text(statistic.of(watch), or: watchNote), ratios,
-            isMet ? "ok" : "MISS",
+            isMet ? target == nil ? "" : "ok" : "MISS",
         ]
         return "| " + cells.joined(separator: " | ") + " |"
     }

@@ -7,7 +7,8 @@ extension MonitorBench {
     /// Words of which each row of buffers has one.
     private static let users = ["alice", "bob", "carol", "dan", "erin", "frank", "grace", "svc_ml"]
 
-    /// burstmon with rows of buffers on the screen. `since` is when the first answer was let go, `shown` when rows stood there.
+    /// burstmon with rows of buffers on the screen. `since` is when the first answer was let go, `shown` when rows
+    /// stood there.
     private func startOnBuffers(
         _ size: Size, on stub: StubSlurm, _ arguments: [String] = []
     ) throws(HarnessError) -> (session: Session, since: UInt64, shown: UInt64)? {
@@ -76,8 +77,8 @@ extension MonitorBench {
         var idle = Figure("A3", "key to first byte, idle, N=1,000, \(text(size))", "ms", target: 10, .p95)
         var hanging = Figure("A3", "key to first byte, a call hangs, \(text(size))", "ms", target: 30, .p99)
         var bytes = Figure("A4", "bytes per cursor move, \(text(size))", "bytes", target: small ? 400 : 600)
-        var same = Figure("A5", "bytes per refresh, nothing changed, \(text(size))", "bytes", target: 80)
-        var changed = Figure("A5", "bytes per refresh, 1 % changed, \(text(size))", "bytes", target: 1500)
+        var same = Figure("A5", "bytes per refresh, nothing changed, \(text(size))", "bytes", target: 80, .max)
+        var changed = Figure("A5", "bytes per refresh, some rows changed, \(text(size))", "bytes", target: 1500, .max)
         var full = Figure("A5", "bytes of a full frame, \(text(size))", "bytes", target: small ? 5120 : 16384)
         peers(&idle, watch: "takes no keys")
         peers(&hanging, htop: "asks none", watch: "takes no keys")
@@ -132,19 +133,20 @@ extension MonitorBench {
                 same.ours.add(Double(session.terminal.received.count))
             }
             var lines = 0
-            for tick in 1...2 {
+            for round in 1...2 {
                 guard try refreshAndHang(session, on: stub) else { break }
-                try stub.fill(Self.small, tick: tick)
+                // One row in 100 changes with each tick; of a screenful that is mostly none.
+                try stub.fill(Self.small, tick: round * (small ? 5 : 3))
                 session.settle(quiet: 0.1)
                 session.terminal.forgetBytes()
                 let before = session.terminal.emulator
                 stub.release()
                 rest(session, seconds: 0.3)
                 let after = session.terminal.emulator
-                lines = (0..<size.rows).count { before.line($0) != after.line($0) }
+                lines = max(lines, (0..<size.rows).count { before.line($0) != after.line($0) })
                 changed.ours.add(Double(session.terminal.received.count))
             }
-            changed.note = "\(lines) lines of the screen changed"
+            changed.note = "at most \(lines) lines of the screen"
         }
         for figure in [answer, idle, hanging, bytes, same, changed, full] { add(figure) }
     }
@@ -170,6 +172,7 @@ extension MonitorBench {
             defer { session.end() }
             answer.ours.add(Session.milliseconds(since, shown))
             rest(session, seconds: 3)
+            _ = session.press("3")
             for round in 0..<12 {
                 if let jump = session.press(round % 2 == 0 ? "G" : "g") { end.ours.add(jump.lastByte) }
                 if let jump = session.press(round % 2 == 0 ? "\u{15}" : "\u{4}") { page.ours.add(jump.lastByte) }
@@ -199,12 +202,13 @@ extension MonitorBench {
     /// Types letter by letter, then leaves.
     private func typeEach(_ letters: String, _ leave: String, _ session: Session, _ figure: inout Figure) {
         guard let first = letters.first else { return }
+        // Wherever it was left, it is on the buffers now.
+        _ = session.press("3")
         _ = session.press(String(first))
         for letter in letters.dropFirst() {
             if let response = session.press(String(letter)) { figure.ours.add(response.lastByte) }
         }
         // Escape alone waits a moment for the rest of a sequence.
-        _ = session.press(leave, quiet: 0.1)
         _ = session.press(leave, quiet: 0.1)
     }
 
@@ -277,7 +281,7 @@ extension MonitorBench {
         let size = Size(columns: 80, rows: 24)
         var processor = Figure("A6", "processor, N=1,000, every 10 s", "%", target: 0.3)
         var largeProcessor = Figure("A6", "processor, N=100,000, every 60 s", "%", target: 3)
-        var wakes = Figure("A6", "wake-ups a second, N=1,000", "1/s", target: 10)
+        var wakes = Figure("A6", "wake-ups a second, N=1,000", "1/s", target: 3)
         var memory = Figure("A7", "memory, N=1,000", "MiB", target: 40, .max)
         peers(&processor)
         peers(&wakes)

@@ -82,10 +82,10 @@ final class Session {
             bytes: terminal.received.count)
     }
 
-    /// The program itself: the child of the guardian, where there is one.
+    /// The program itself: the child of burstmon's guardian, else the process that was started.
     var program: Int32 {
-        let name = Processes.name(of: terminal.pid)
-        return Processes.children(of: terminal.pid).first { Processes.name(of: $0) == name } ?? terminal.pid
+        guard Processes.name(of: terminal.pid) == "guardian" else { return terminal.pid }
+        return Processes.children(of: terminal.pid).first ?? terminal.pid
     }
 
     /// The program and its guardian.

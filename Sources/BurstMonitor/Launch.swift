@@ -9,6 +9,8 @@ internal import Glibc
 /// Puts the monitor together from its options and runs it.
 package struct Launch {
     package static let version = "0.1.0"
+    /// The demo begins when the cluster in it has something to do.
+    private static let demoBeginSeconds = 300
 
     let options: MonitorOptions
     let environment: [String: String]
@@ -87,9 +89,11 @@ package struct Launch {
                     path: path, begin: try time(begin, "-b"), end: try time(end, "-e"), speed: speed,
                     viewer: Places.viewer, thresholds: settings.rules, onChange: onChange, prepare: prepare)
             case .demo(let speed):
+                let path = try demoRecording()
+                let begun = try RecordingReader(path: path).startedAt
                 return try ReplaySource(
-                    path: try demoRecording(), speed: speed, viewer: Places.viewer, thresholds: settings.rules,
-                    onChange: onChange, prepare: prepare)
+                    path: path, begin: begun.adding(seconds: Self.demoBeginSeconds), speed: speed,
+                    viewer: Places.viewer, thresholds: settings.rules, onChange: onChange, prepare: prepare)
             case .follow(let path):
                 return try FollowSource(
                     path: path, viewer: Places.viewer, thresholds: settings.rules, onChange: onChange,

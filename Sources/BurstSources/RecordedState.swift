@@ -7,6 +7,10 @@ struct RecordedState: Sendable {
     private(set) var detailFailures: [JobID: String] = [:]
     private(set) var status: StatusOutcome?
     private(set) var cancels: [CancelOutcome] = []
+    /// Bytes of the newest texts of buffers and of jobs.
+    var textBytes: Int { burstBytes + jobsBytes }
+    private var burstBytes = 0
+    private var jobsBytes = 0
     private var detailOrder: [JobID] = []
     private let zone: LocalTime.Zone
 
@@ -34,6 +38,8 @@ struct RecordedState: Sendable {
             call, arguments: arguments, result: run.result, startedAt: run.startedAt,
             durationMilliseconds: run.durationMilliseconds, zone: zone)
         watch.ingest(sample)
+        if call == .burst { burstBytes = run.result.output.count }
+        if call == .jobs { jobsBytes = run.result.output.count }
         let endedAt = run.startedAt.adding(milliseconds: run.durationMilliseconds)
         switch call {
         case .job(let id):

@@ -2,7 +2,8 @@ package import BurstModel
 
 /// Plays a recording: the same texts through the same parsers and the same watch. Time is the recording's.
 ///
-/// A sample is a `show burst` with all that was asked until the next one. What a sample shows depends on the recording and
+/// A sample is a `show burst` with all that was asked until the next one. What a sample shows depends on the recording
+/// and
 /// the time at which the replay begins only, never on the way by which one came to it.
 package final class ReplaySource: BoardSource {
     private let box: DeliveryBox
@@ -145,7 +146,11 @@ struct Replayer: Sendable {
     static let warmUpMax = 2000
     /// States kept all along the recording, and those near the place where the replay stands.
     static let checkpointsMax = 128
-    static let nearMax = 16
+    static let nearMin = 16
+    /// What all of them may take, by estimate: so many times the largest texts that a state was made from.
+    static let bytesMax = 256 << 20
+    static let stateFactor = 10
+    static let statesMin = 8
 
     private var reader: RecordingReader
     private let frames: [Range<Int>]
@@ -154,13 +159,16 @@ struct Replayer: Sendable {
     private let firstRead: Int
     /// Samples that can be seen.
     let visible: Range<Int>
-    private let spacing: Int
+    private var spacing = 8
+    private var largest = 0
 
     /// The sample at which the replay stands; -1 before the first.
     private(set) var frame: Int
     private var state: RecordedState
     private var checkpoints: [Int: RecordedState] = [:]
-    private var near: [(frame: Int, state: RecordedState)] = []
+    private var near: [Int: RecordedState] = [:]
+    /// A state on its way to where steps back will need it.
+    private var ahead: (frame: Int, state: RecordedState)?
 
     init(
         reader: RecordingReader, begin: Timestamp?, end: Timestamp?, viewer: String, thresholds: RuleThresholds
@@ -200,7 +208,6 @@ struct Replayer: Sendable {
         self.times = times
         visible = first..<(last + 1)
         firstRead = max(0, first - Self.warmUpMax)
-        spacing = max(8, (last + 1 - firstRead + Self.checkpointsMax - 1) / Self.checkpointsMax)
         empty = RecordedState(reader: reader, viewer: viewer, thresholds: thresholds)
         state = empty
         frame = firstRead - 1
@@ -215,23 +222,65 @@ struct Replayer: Sendable {
 
     mutating func go(to target: Int) {
         guard target != frame else { return }
-        let nearest = near.filter { $0.frame <= target }.max { $0.frame < $1.frame }
-        let kept = checkpoints.keys.filter { $0 <= target }.max()
-        // Forward from here, from a state near by, or from one kept, whichever is the nearest.
+        let isStepBack = target == frame - 1
+        // Forward from here, or from a state kept, whichever is the nearest.
         var start = frame <= target ? frame : firstRead - 1
         var from = frame <= target ? state : empty
-        if let nearest, nearest.frame > start { (start, from) = nearest }
-        if let kept, kept > start { (start, from) = (kept, checkpoints[kept]!) }
+        if let kept = (near.keys.filter { $0 <= target && $0 > start }).max() { (start, from) = (kept, near[kept]!) }
+        if let kept = (checkpoints.keys.filter { $0 <= target && $0 > start }).max() {
+            (start, from) = (kept, checkpoints[kept]!)
+        }
         (frame, state) = (start, from)
         while frame < target {
-            let next = frame + 1
-            for index in frames[next] { state.take(index, of: &reader) }
-            frame = next
-            if (frame - firstRead) % spacing == 0 { checkpoints[frame] = state }
-            near.removeAll { $0.frame == frame }
-            near.append((frame, state))
-            if near.count > Self.nearMax { near.removeFirst() }
+            state = next(frame + 1, after: state)
+            frame += 1
+            keep(frame, state)
         }
+        if isStepBack { prepareStepsBack() }
+    }
+
+    private mutating func next(_ frame: Int, after before: RecordedState) -> RecordedState {
+        var state = before
+        for index in frames[frame] { state.take(index, of: &reader) }
+        largest = max(largest, state.textBytes)
+        return state
+    }
+
+    private mutating func keep(_ place: Int, _ state: RecordedState) {
+        if (place - firstRead) % spacing == 0 { checkpoints[place] = state } else { near[place] = state }
+        let affordable = max(Self.statesMin, Self.bytesMax / (largest * Self.stateFactor + 1))
+        if checkpoints.count > min(Self.checkpointsMax, affordable / 2) {
+            spacing *= 2
+            checkpoints = checkpoints.filter { ($0.key - firstRead) % spacing == 0 }
+        }
+        // Those furthest from where steps back will need them go first.
+        while near.count > min(affordable, max(Self.nearMin, 2 * spacing)) {
+            let middle = frame - spacing
+            let furthest = near.keys.max { abs($0 - middle) < abs($1 - middle) }
+            near[furthest!] = nil
+        }
+    }
+
+    /// A step back needs the state before; where none is kept it is made from the checkpoint before it. That work is
+    /// done
+    /// a little at a time, during the steps for which there still are states.
+    private mutating func prepareStepsBack() {
+        var low = frame
+        while low > firstRead, near[low - 1] != nil || checkpoints[low - 1] != nil { low -= 1 }
+        guard low > firstRead else { return }
+        let goal = low - 1
+        var (place, from) = ahead ?? (-1, empty)
+        if ahead == nil || place >= goal || goal - place > spacing {
+            guard let kept = (checkpoints.keys.filter { $0 < goal }).max() else { return }
+            (place, from) = (kept, checkpoints[kept]!)
+        }
+        let steps = max(1, frame - low)
+        for _ in 0..<((goal - place + steps - 1) / steps) {
+            from = next(place + 1, after: from)
+            place += 1
+            keep(place, from)
+        }
+        ahead = place < goal ? (place, from) : nil
     }
 
     mutating func delivery(playing: Bool, speed: Double) -> Delivery {

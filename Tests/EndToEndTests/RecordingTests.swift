@@ -114,9 +114,7 @@ struct RecordingTests {
         #expect(follower.wait(for: "169001", seconds: 20), "\(follower.emulator.text)")
         // What the recorder sees next, the follower shows.
         slurm.show(SyntheticCluster(buffers: 5))
-        #expect(
-            follower.wait(seconds: 25) { !$0.emulator.contains("169020") && $0.emulator.contains("169001") },
-            "\(follower.emulator.text)")
+        #expect(follower.wait(for: " 5  sort ", seconds: 25), "\(follower.emulator.text)")
         #expect(follower.quit() == .exited(0))
         let once = try slurm.run("--follow", path, "--json")
         #expect(once.end == .exited(0), "\(once.errorText)")

@@ -9,7 +9,9 @@ struct Scene {
     var now = Scene.start
     var plugin: String
     var flags: [String] = []
-    var pools: [Pool]
+    /// As long as nobody sets them, what they use is the sum of the buffers.
+    var pools: [Pool] { didSet { balances = false } }
+    private var balances = true
     var timeout = 1000
     var otherTimeout = 300
     var users: [UserUse] = []
@@ -52,7 +54,8 @@ struct Scene {
 
     static func job(
         _ id: UInt32, _ state: String = "RUNNING", _ stage: BufferState? = .running, reason: String = "None",
-        user: String = "alice", priority: UInt64 = 1, comment: String? = nil, spec: String? = "#BB_LUA pool=nvme capacity=10G"
+        user: String = "alice", priority: UInt64 = 1, comment: String? = nil,
+        spec: String? = "#BB_LUA pool=nvme capacity=10G"
     ) -> Job {
         var job = Job(
             id: JobID(id), name: "job\(id)", user: user, uid: uid(user), state: JobState(state), reason: reason)
@@ -79,6 +82,11 @@ struct Scene {
         record.otherTimeout = otherTimeout
         record.buffers = buffers
         record.users = users
+        var pools = pools
+        if balances {
+            let used = buffers.reduce(0) { $0 + $1.size.value! } / Scene.gib
+            pools = [Scene.pool(plugin: plugin, total: used > 800 ? used * 4 : 1000, used: used)]
+        }
         record.alternatePools = pools
         if plugin == "datawarp", let first = pools.first {
             record.defaultPool = first.name

@@ -53,10 +53,11 @@ package struct Timestamp: Hashable, Comparable, Sendable {
             let sign: Int64 = bytes[index] == UInt8(ascii: "+") ? 1 : -1
             guard bytes[index] == UInt8(ascii: "+") || bytes[index] == UInt8(ascii: "-"), bytes.count == index + 6,
                 bytes[index + 3] == UInt8(ascii: ":"),
-                let hours = Int64(String(decoding: bytes[(index + 1)..<(index + 3)], as: UTF8.self)),
-                let minutes = Int64(String(decoding: bytes[(index + 4)..<(index + 6)], as: UTF8.self))
+                let hours = UInt8(String(decoding: bytes[(index + 1)..<(index + 3)], as: UTF8.self)),
+                let minutes = UInt8(String(decoding: bytes[(index + 4)..<(index + 6)], as: UTF8.self)),
+                bytes[index + 1] != UInt8(ascii: "+"), bytes[index + 4] != UInt8(ascii: "+"), hours < 24, minutes < 60
             else { return nil }
-            offset = sign * (hours * 3600 + minutes * 60)
+            offset = sign * (Int64(hours) * 3600 + Int64(minutes) * 60)
         }
         milliseconds = (local.secondsSinceEpoch - offset) * 1000 + fraction
     }
@@ -120,10 +121,19 @@ package struct LocalTime: Hashable, Comparable, Sendable {
         }
         guard let year = number(0, 4), let month = number(5, 2), let day = number(8, 2), let hour = number(11, 2),
             let minute = number(14, 2), let second = number(17, 2),
-            (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60, second < 61
+            (1...12).contains(month), day >= 1, day <= daysIn(month: month, year: year), hour < 24, minute < 60,
+            second < 60
         else { return nil }
         let days = daysSinceEpoch(year: year, month: month, day: day)
         return LocalTime(secondsSinceEpoch: days * 86400 + hour * 3600 + minute * 60 + second)
+    }
+
+    private static func daysIn(month: Int64, year: Int64) -> Int64 {
+        switch month {
+        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+        case 4, 6, 9, 11: 30
+        default: 31
+        }
     }
 
     /// The civil calendar, proleptic Gregorian, counted from March so that leap days come last.

@@ -3,11 +3,14 @@
 /// - One call is in flight in all.
 /// - Calls cost a token; tokens come back at 0.2 a second, 5 are held at most. That holds for everything but cancels,
 ///   which somebody confirmed one by one: they have a budget of their own, one a second.
-/// - A poll comes again `interval` after its end, and never before 20 times what it took. All polls together keep to the
-///   same share: what a call took, times 20, is a debt that time pays off, and no poll starts under a debt that is larger
+/// - A poll comes again `interval` after its end, and never before 20 times what it took (120 s at
+///   most). All polls together keep to the
+///   same share: what a call took, times 20, is a debt that time pays off, and no poll starts under a debt that is
+///   larger
 ///   than its burst.
 /// - A poll that fails comes again after twice the interval, then four times, up to 120 s, with a jitter of 20 %. While
-///   `show burst` fails nothing else is asked. Its first good answer halves no more than to twice the interval, its second
+///   `show burst` fails nothing else is asked. Its first good answer halves no more than to twice the interval, its
+///   second
 ///   goes back to it; a controller that flaps is therefore asked less.
 ///
 /// A value without a clock: every call says what time it is. A clock that goes back only makes time stand still.
@@ -176,12 +179,17 @@ package struct PollPlan: Sendable {
             let backOff = max(base, min(Self.backOffMax, base << doublings))
             base = Int64(Double(backOff) * (1 + Self.jitterShare * poll.jitter))
             reason = poll.failures > 0 ? "backing off, try \(poll.failures)" : "recovering"
-        } else if poll.lastDuration * Self.restFactor > base {
-            base = poll.lastDuration * Self.restFactor
+        } else if rest(poll.lastDuration) > base {
+            base = rest(poll.lastDuration)
             reason = "slow answers"
         }
         return (base, reason)
     }
+
+    /// How long the controller rests after a call that took so long. One slow answer, as after an outage, must not
+    /// blind
+    /// the monitor for longer than a failure does.
+    private func rest(_ duration: Int64) -> Int64 { min(duration * Self.restFactor, Self.backOffMax) }
 
     /// When a poll may come by its own clock; nil for never.
     private func due(_ poll: Poll) -> Int64? {
@@ -190,7 +198,11 @@ package struct PollPlan: Sendable {
         func rested(_ due: Int64) -> Int64 {
             restedAt - Self.debtMax > lastTick ? max(due, restedAt - Self.debtMax) : due
         }
-        let wanted = poll.wantedAt.map { poll.lastFailed ? $0 : rested($0) }
+        // Who asks by hand need not wait for the whole rest, but for as long as the last answer took.
+        let byHand = poll.call == .burst || poll.call == .jobs
+        let wanted = poll.wantedAt.map { at in
+            poll.lastFailed ? at : byHand ? max(at, ended + poll.lastDuration) : rested(at)
+        }
         if case .config = poll.call, poll.failures == 0 { return wanted }
         return min(wanted ?? .max, rested(ended + interval(poll).milliseconds))
     }
@@ -288,10 +300,11 @@ package struct PollPlan: Sendable {
         note(duration)
         if let bufferCount { self.bufferCount = bufferCount }
         if let hasBuffersOrJobs { self.hasBuffersOrJobs = hasBuffersOrJobs }
-        // What no controller answered has cost it nothing; back-off takes care of that. A status is the work of a script
+        // What no controller answered has cost it nothing; back-off takes care of that. A status is the work of a
+        // script
         // that somebody asked for.
         var isStatus: Bool { if case .status = call { true } else { false } }
-        if succeeded, !isStatus { restedAt = max(restedAt, tick) + duration * Self.restFactor }
+        if succeeded, !isStatus { restedAt = min(max(restedAt, tick) + rest(duration), tick + Self.backOffMax) }
         func end(_ poll: inout Poll) {
             poll.ended = tick
             poll.lastDuration = succeeded ? duration : 0
@@ -338,7 +351,8 @@ package struct PollPlan: Sendable {
         }
     }
 
-    /// What a user wants: a detail, a status, a cancel. What was asked a moment ago, or waits already, is not asked again.
+    /// What a user wants: a detail, a status, a cancel. What was asked a moment ago, or waits already, is not asked
+    /// again.
     /// - Returns: false where there are too many cancels.
     @discardableResult
     package mutating func request(_ call: Call, at now: Timestamp) -> Bool {

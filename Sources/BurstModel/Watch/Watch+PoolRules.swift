@@ -79,7 +79,7 @@ extension Watch {
             let tail = demand.waiting > 0 ? waits(demand) : "\(percent)% used or drained"
             return alert(
                 "R9", lacks || isFull ? .crit : .warn, pool,
-                isFull ? "pool full" : lacks ? "jobs wait" : "pool \(percent)%",
+                isFull ? "pool full" : lacks ? Self.jobsWait : "pool \(percent)%",
                 "\(free); \(tail)", since: at)
         }
     }
@@ -139,7 +139,7 @@ extension Watch {
                     "R15", isRestricted ? .info : .warn, pool, isRestricted ? "restricted" : "accounting gap",
                     isRestricted
                         ? "restricted view: \(Amount(gap).text) of others are in use and hidden (PrivateData)"
-                        : "\(pool.used.text) used, \(Amount(gap).text) \(what) than the \(total.count) buffers shown",
+                        : "\(pool.used.text) used, \(Amount(gap).text) \(what) than the buffers shown (\(total.count))",
                     since: at, size: Amount(gap))
             }
         }
@@ -159,7 +159,7 @@ extension Watch {
                     rule: "R15", severity: .warn, subject: .user(user.user), title: "accounting gap", user: user.user,
                     size: Amount(gap),
                     message:
-                        "Per User Buffer Use \(Amount(used).text), the \(user.buffers) buffers shown hold \(Amount(user.sum).text)",
+                        "Per User Buffer Use \(Amount(used).text), the buffers shown (\(user.buffers)) hold \(Amount(user.sum).text)",
                     since: at)
             }
         }
