@@ -78,8 +78,8 @@ let package = Package(
             name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
             swiftSettings: settings),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
-        tests("ReferenceTests", "BurstSources", "BurstModel", "BurstTestSupport"),
-        tests("EndToEndTests", "BurstTestSupport"),
+        tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(

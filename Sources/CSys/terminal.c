@@ -525,6 +525,8 @@ int bb_guardian_start(void) {
 
 int bb_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
+int bb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
 int bb_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, signal); }
 
 int bb_character_cells(uint32_t character) { return wcwidth((wchar_t)character); }

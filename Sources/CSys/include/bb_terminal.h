@@ -87,6 +87,8 @@ int bb_character_cells(uint32_t character);
 
 /// A descriptor that poll(2) reports as readable when the process has ended (pidfd_open), or -1 and errno.
 int bb_pidfd_open(pid_t pid);
+/// A pipe that no child inherits, not even one that another thread starts at this moment. -1 and errno on failure.
+int bb_pipe(int ends[2]);
 /// prctl(PR_SET_PDEATHSIG): the signal that this process gets when its parent dies.
 int bb_set_parent_death_signal(int signal);
 #ifdef __cplusplus

@@ -1,0 +1,159 @@
+import BurstScreen
+import BurstTestSupport
+import Glibc
+
+/// A real slurmctld and slurmd with a burst buffer plugin (Tests/Reference/cluster), for one test.
+///
+/// A keeper process of its own waits for this one: the cluster is stopped and its folder removed when the test is over,
+/// fails, or is killed.
+final class ReferenceCluster {
+    enum Plugin: String, CaseIterable, Sendable { case lua, datawarp }
+
+    let plugin: Plugin
+    let folder: String
+    private let keeper: PipedProgram
+    private static let tool = Fixtures.top + "/Tests/Reference/cluster"
+
+    /// Why there can be no cluster here, in one line; nil where there can.
+    static var missing: String? {
+        if getuid() != 0 { return "not root" }
+        let needed = ["slurmctld", "slurmd", "scontrol", "squeue", "munged", "runuser", "unshare"]
+        let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        let absent = needed.filter { name in !folders.contains { access("\($0)/\(name)", X_OK) == 0 } }
+        return absent.isEmpty ? nil : "not installed: \(absent.joined(separator: " "))"
+    }
+
+    static var isRequired: Bool { getenv("BURST_CI").map { String(cString: $0) } == "1" }
+
+    /// Whether to run; says in one line why not. In CI a missing need is no reason: the tests run and fail.
+    static let isUsable: Bool = {
+        guard let missing else { return true }
+        if isRequired { return true }
+        print("ReferenceTests: left out, \(missing) (Debian's slurmctld slurmd slurm-client munge, as root)")
+        return false
+    }()
+
+    init(_ plugin: Plugin, _ options: String..., pools: String? = nil) throws {
+        if let missing = Self.missing { throw HarnessError("a reference cluster cannot run: \(missing)") }
+        self.plugin = plugin
+        var template = Array("/tmp/burst-ref-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw HarnessError("mkdtemp: errno \(errno)") }
+        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        chmod(folder, 0o755)
+        keeper = try PipedProgram(
+            [
+                "/bin/bash", "-c", #"read -r _; [ ! -e "$1/slurm.conf" ] || "$0" stop "$1"; rm -rf "$1""#, Self.tool,
+                folder,
+            ], environment: Self.environment, keepsInput: true)
+        if let pools {
+            mkdir(folder + "/hooks", 0o755)
+            put(pools, "hooks/pools")
+        }
+        try steer("start", ["--plugin", plugin.rawValue] + options)
+    }
+
+    deinit {
+        keeper.closeInput()
+        _ = keeper.waitForEnd(seconds: 60)
+    }
+
+    static let environment = [
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+    ]
+
+    /// For burstmon and Slurm's commands.
+    var environment: [String: String] {
+        Self.environment.merging([
+            "SLURM_CONF": folder + "/slurm.conf", "XDG_CONFIG_HOME": folder + "/etc", "TERM": "xterm-256color",
+            "SLURM_BITSTR_LEN": "0", "SWIFT_BACKTRACE": "enable=no",
+        ]) { $1 }
+    }
+
+    /// Where the ordinary users write.
+    func jobFile(_ name: String) -> String { folder + "/jobs/" + name }
+
+    // MARK: Steering
+
+    @discardableResult
+    func steer(_ command: String, _ words: [String]) throws -> String {
+        let result = try PipedProgram.run(
+            [Self.tool, command, folder] + words, environment: Self.environment, seconds: 60)
+        guard result.end == .exited(0) else {
+            throw HarnessError("cluster \(command) \(words.joined(separator: " ")): \(result.errorText)\(result.text)")
+        }
+        return result.text
+    }
+
+    func put(_ text: String, _ name: String) {
+        guard let file = fopen(folder + "/" + name, "w") else { return }
+        fputs(text, file)
+        fclose(file)
+    }
+
+    /// A gate that a job's script asked for.
+    func open(_ hook: String, of job: Int) { put("", "hooks/\(hook).\(job).open") }
+
+    /// Submits a job and gives its number.
+    /// - Parameters:
+    ///   - wishes: what its hooks do: `data_in gate`, `teardown fail 3 no such mount`.
+    ///   - run: what it does itself.
+    func submit(
+        _ wishes: String..., user: String = "bbalice", pool: String = "nvme", size: String = "20GiB",
+        run: String = "sleep 1", options: [String] = []
+    ) throws -> Int {
+        let directive =
+            plugin == .lua
+            ? "#BB_LUA pool=\(pool) capacity=\(size)"
+            : "#DW jobdw type=scratch access_mode=striped capacity=\(size) pool=\(pool)\n"
+                + "#DW stage_in type=directory source=/lus/in destination=$DW_JOB_STRIPED/in\n"
+                + "#DW stage_out type=directory source=$DW_JOB_STRIPED/out destination=/lus/out"
+        let path = jobFile("\(PseudoTerminal.now).sh")
+        let script = (["#!/bin/bash", directive] + wishes.map { "#test \($0)" } + [run, ""]).joined(separator: "\n")
+        guard let file = fopen(path, "w") else { throw HarnessError("cannot write \(path)") }
+        fputs(script, file)
+        fclose(file)
+        chmod(path, 0o755)
+        let said = try steer("submit", [user, "--", "-o", "/dev/null", "-t", "30"] + options + [path])
+        guard let number = said.split(whereSeparator: \.isWhitespace).last.flatMap({ Int($0) }) else {
+            throw HarnessError("sbatch says: \(said)")
+        }
+        return number
+    }
+
+    // MARK: Asking
+
+    /// What one of Slurm's commands prints.
+    func ask(_ words: [String]) throws -> PipedProgram.Result {
+        try PipedProgram.run(["/usr/bin/env"] + words, environment: environment, seconds: 30)
+    }
+
+    func burstmon(_ arguments: String...) throws -> PipedProgram.Result {
+        try PipedProgram.run([StubCommands.burstmon] + arguments, environment: environment, seconds: 60)
+    }
+
+    /// burstmon on the terminal.
+    func screen(_ arguments: String..., user: String? = nil, size: Size = Size(columns: 100, rows: 30)) throws
+        -> PseudoTerminal
+    {
+        let asUser = user.map { ["/usr/sbin/runuser", "-u", $0, "--"] } ?? []
+        return try PseudoTerminal(asUser + [StubCommands.burstmon] + arguments, environment: environment, size: size)
+    }
+
+    /// A job's buffer state, state and reason, as squeue says now.
+    func stage(_ job: Int) throws -> (state: String, stage: String, reason: String) {
+        let format = "JobID:\u{1f},State:\u{1f},BurstBufferState:\u{1f},Reason:\u{1e}"
+        let answer = try ask(["squeue", "-a", "-t", "all", "-h", "-O", format])
+        for record in answer.text.split(separator: "\u{1e}") {
+            let fields = record.split(separator: "\u{1f}", omittingEmptySubsequences: false)
+            if fields.count == 4, Int(fields[0].filter(\.isNumber)) == job {
+                return ("\(fields[1])", "\(fields[2])", "\(fields[3])")
+            }
+        }
+        return ("", "", "")
+    }
+
+    /// Waits until squeue shows a job in a stage.
+    func reaches(_ job: Int, _ stage: String, seconds: Double = 40) throws -> Bool {
+        try Wait.until(seconds: seconds, every: 0.3) { try self.stage(job).stage == stage }
+    }
+}
