@@ -25,8 +25,11 @@ func program(_ name: String, _ dependencies: Target.Dependency...) -> Target {
 }
 
 /// The tests of one subject.
-func tests(_ name: String, _ dependencies: Target.Dependency..., resources: [Resource] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+func tests(
+    _ name: String, _ dependencies: Target.Dependency..., exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: settings)
 }
 
 let package = Package(
@@ -67,7 +70,7 @@ let package = Package(
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
-        tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport"),
+        tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
         tests("SettingsTests", "BurstSettings", "BurstScreen", "BurstModel", "BurstTestSupport"),
         tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys", "terminal-probe"),

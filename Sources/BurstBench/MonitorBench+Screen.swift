@@ -7,7 +7,8 @@ extension MonitorBench {
     /// Words of which each row of buffers has one.
     private static let users = ["alice", "bob", "carol", "dan", "erin", "frank", "grace", "svc_ml"]
 
-    /// burstmon with rows of buffers on the screen. `since` is when the first answer was let go, `shown` when rows stood there.
+    /// burstmon with rows of buffers on the screen. `since` is when the first answer was let go, `shown` when rows
+    /// stood there.
     private func startOnBuffers(
         _ size: Size, on stub: StubSlurm, _ arguments: [String] = []
     ) throws(HarnessError) -> (session: Session, since: UInt64, shown: UInt64)? {

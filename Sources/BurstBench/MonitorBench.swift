@@ -3,7 +3,8 @@ import BurstScreen
 package import BurstTestSupport
 import Glibc
 
-/// Measures burstmon against the criteria of monitor.md §4.2, with htop and `watch scontrol show burst` in turn, in the same
+/// Measures burstmon against the criteria of monitor.md §4.2, with htop and `watch scontrol show burst` in turn, in
+/// the same
 /// harness and in the same run.
 package final class MonitorBench {
     /// How much is measured.

@@ -103,7 +103,8 @@ struct Batch {
         return (query, columns)
     }
 
-    /// `--filter`, `--pool`, `--user` and `--sort` for reports that are no table: they choose and order the buffers; pool
+    /// `--filter`, `--pool`, `--user` and `--sort` for reports that are no table: they choose and order the buffers;
+    /// pool
     /// and user choose jobs, users and pools, too.
     private func narrowed(_ board: Board) throws -> Board {
         guard csvScreen == nil,
@@ -178,7 +179,8 @@ struct Batch {
             guard wake.take() else { continue }
             let delivery = source.latest()
             let board = delivery.board
-            // A line a sample of the buffers, and one for each failure to get one. The jobs of the first are waited for.
+            // A line a sample of the buffers, and one for each failure to get one. The jobs of the first are waited
+            // for.
             let isComplete = board.jobs != nil || launch.settings.jobs == .off || printed > 0
             let mark = (board.burst?.at, board.health)
             let isNew = last.map { $0.0 != mark.0 || $0.1 != mark.1 } ?? true

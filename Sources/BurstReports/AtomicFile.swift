@@ -10,7 +10,8 @@ package enum AtomicFile {
         package var description: String { "\(path): cannot be written: \(reason)" }
     }
 
-    /// Writes beside the file under another name that ends in `.tmp`, and then renames: mode 0644, on the disk before it
+    /// Writes beside the file under another name that ends in `.tmp`, and then renames: mode 0644, on the disk before
+    /// it
     /// has its name.
     package static func write(_ bytes: [UInt8], to path: String) throws(Fault) {
         guard !path.isEmpty, path.utf8.last != UInt8(ascii: "/"), !path.utf8.contains(0) else {

@@ -1,6 +1,7 @@
 package import BurstModel
 
-/// The document of `--json`: the whole board with parsed values beside the text that Slurm printed. Its form is fixed by
+/// The document of `--json`: the whole board with parsed values beside the text that Slurm printed. Its form is fixed
+/// by
 /// `schema`; `null` stands for what is not known.
 package struct BoardDocument: Sendable {
     /// Raised when a key changes its meaning or goes away; new keys do not raise it.
@@ -200,7 +201,8 @@ package struct BoardDocument: Sendable {
         object.field("text", event.text)
     }
 
-    /// Negative where Slurm's unsigned figure can only be an amount below zero; nil for `INFINITE` and what is no amount.
+    /// Negative where Slurm's unsigned figure can only be an amount below zero; nil for `INFINITE` and what is no
+    /// amount.
     private static func size(_ amount: Amount) -> Int64? {
         if amount.isUnderflow { return -Int64(clamping: amount.shortfall) }
         return amount.known.flatMap { Int64(exactly: $0) }

@@ -1,6 +1,7 @@
 package import BurstModel
 
-/// The overview as plain text, for `--once` and for output that is no terminal: ASCII, no escape sequences, nothing cut.
+/// The overview as plain text, for `--once` and for output that is no terminal: ASCII, no escape sequences, nothing
+/// cut.
 package struct OnceReport: Hashable, Sendable {
     package let text: String
 

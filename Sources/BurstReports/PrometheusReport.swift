@@ -79,9 +79,8 @@ package struct PrometheusReport: Hashable, Sendable {
         }
         var counts: [Place: Int] = [:]
         for row in board.bufferRows where row.gone == nil {
-            counts[
-                Place(plugin: row.key.plugin, pool: board.buffer(row)?.pool ?? "", state: board.stage(row)), default: 0] +=
-                1
+            let pool = board.buffer(row)?.pool ?? ""
+            counts[Place(plugin: row.key.plugin, pool: pool, state: board.stage(row)), default: 0] += 1
         }
         writer.family("burst_buffers", "gauge", "Buffers by stage: the job's own state where it is known.")
         let places = counts.sorted {

@@ -53,8 +53,10 @@ enum LineDelta {
         return lines
     }
 
-    /// What turns one text into the other: lines that stand once in both, in the same order in both, are anchors (patience);
-    /// what matches on either side of an anchor grows from it. Work is linear in the texts apart from the sorting of anchors.
+    /// What turns one text into the other: lines that stand once in both, in the same order in both, are anchors
+    /// (patience);
+    /// what matches on either side of an anchor grows from it. Work is linear in the texts apart from the sorting of
+    /// anchors.
     static func make(from old: [UInt8], to new: [UInt8]) -> [Step] {
         let (oldLines, newLines) = (lines(old), lines(new))
         var prefix = 0

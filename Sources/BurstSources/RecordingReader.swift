@@ -19,8 +19,10 @@ package struct RecordingFault: Error, Hashable, Sendable, CustomStringConvertibl
 
 /// Reads a recording (format 1), also one that is still being written.
 ///
-/// The file is gone through once for times and places; texts are read when they are asked for. A line that is cut at the
-/// end of the file is one that is being written. A damaged line is left out and named in `faults`, with every text behind
+/// The file is gone through once for times and places; texts are read when they are asked for. A line that is cut at
+/// the
+/// end of the file is one that is being written. A damaged line is left out and named in `faults`, with every text
+/// behind
 /// it that is only told as a change of a lost one.
 package struct RecordingReader: Sendable {
     /// Faults kept.

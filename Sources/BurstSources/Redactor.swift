@@ -272,7 +272,8 @@ struct Redactor: Sendable {
         return result
     }
 
-    /// Whole paths, and what follows a variable: a slash where a word begins, up to a blank, a quote, a comma or a bracket.
+    /// Whole paths, and what follows a variable: a slash where a word begins, up to a blank, a quote, a comma or a
+    /// bracket.
     private mutating func paths(_ text: String) -> String {
         guard text.utf8.contains(UInt8(ascii: "/")) else { return text }
         let bytes = Array(text.utf8)

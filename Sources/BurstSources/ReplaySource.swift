@@ -2,7 +2,8 @@ package import BurstModel
 
 /// Plays a recording: the same texts through the same parsers and the same watch. Time is the recording's.
 ///
-/// A sample is a `show burst` with all that was asked until the next one. What a sample shows depends on the recording and
+/// A sample is a `show burst` with all that was asked until the next one. What a sample shows depends on the recording
+/// and
 /// the time at which the replay begins only, never on the way by which one came to it.
 package final class ReplaySource: BoardSource {
     private let box: DeliveryBox
@@ -260,7 +261,8 @@ struct Replayer: Sendable {
         }
     }
 
-    /// A step back needs the state before; where none is kept it is made from the checkpoint before it. That work is done
+    /// A step back needs the state before; where none is kept it is made from the checkpoint before it. That work is
+    /// done
     /// a little at a time, during the steps for which there still are states.
     private mutating func prepareStepsBack() {
         var low = frame

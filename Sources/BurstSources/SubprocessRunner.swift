@@ -6,7 +6,8 @@ import SystemPackage
 
 /// Runs commands as children: each in a session of its own, ended with all that it started.
 ///
-/// swift-subprocess offers no hook between fork and exec, so a child does not die with us by itself; whoever stops a source
+/// swift-subprocess offers no hook between fork and exec, so a child does not die with us by itself; whoever stops a
+/// source
 /// ends its child.
 package struct SubprocessRunner: CommandRunner {
     /// What a command may print before it is ended.

@@ -82,7 +82,8 @@ struct Capabilities {
         bytes += focusOff(options)
         if options.mouse { bytes += mouseOff }
         bytes += leaveLineDrawing + plain
-        // Without an alternate screen, as on linux and vt100: leave an empty last line for the shell's prompt. With one,
+        // Without an alternate screen, as on linux and vt100: leave an empty last line for the shell's prompt. With
+        // one,
         // the same is good where a screen inside another has it switched off.
         if let place = nc_cursor_to(cursorTo, Int32(size.rows - 1), 0) {
             bytes += Self.withoutDelays(String(cString: place)) + clearLine

@@ -133,7 +133,8 @@ package final class CursesTerminal {
 
     deinit { stop() }
 
-    /// How many colours terminfo gives the terminal that TERM names: 0 if none, or if it is not known. May be asked before
+    /// How many colours terminfo gives the terminal that TERM names: 0 if none, or if it is not known. May be asked
+    /// before
     /// `start`, to decide about `Options.maximumColors`.
     package static func terminfoColors() -> Int { Capabilities.colors() }
 
@@ -149,7 +150,8 @@ package final class CursesTerminal {
 
     // MARK: Showing
 
-    /// Shows a grid: sends only what differs from what is shown. A grid of another size is clipped, or blank beyond its edge.
+    /// Shows a grid: sends only what differs from what is shown. A grid of another size is clipped, or blank beyond
+    /// its edge.
     /// - Parameter look: what the theme makes of a style; asked once for each run of cells of one style.
     package func show(_ grid: Grid, look: (Style) -> Look) {
         guard !isStopped, bb_terminal_is_taken() != 0 else { return }
@@ -195,7 +197,8 @@ package final class CursesTerminal {
                     }
                     // A wide character that the screen's edge cuts.
                     if column + 1 == columns, text.utf8.count > 1, isWide(grid, column, row) { text = " " }
-                    // Curses fills the last cell of the screen from its left neighbour (PutCharLR in tty_update.c), and would tear
+                    // Curses fills the last cell of the screen from its left neighbour (PutCharLR in tty_update.c),
+                    // and would tear
                     // a wide character there apart.
                     if row + 1 == shownSize.rows {
                         if column + 3 == columns, isWide(grid, column, row) { text = "?" }
@@ -311,7 +314,8 @@ package final class CursesTerminal {
 
     // MARK: Reading
 
-    /// Reads all that waits: call when poll(2) reports the input descriptor. Never waits, but for the 25 ms that tell an
+    /// Reads all that waits: call when poll(2) reports the input descriptor. Never waits, but for the 25 ms that tell
+    /// an
     /// Escape key from the beginning of a sequence.
     package func read() -> Input {
         guard !isStopped else { return Input(keys: [], isHungUp: true) }
@@ -436,7 +440,8 @@ package final class CursesTerminal {
 
     // MARK: Other
 
-    /// Puts text into the clipboard of the user's terminal, even at the far end of a connection (OSC 52). Does nothing if
+    /// Puts text into the clipboard of the user's terminal, even at the far end of a connection (OSC 52). Does nothing
+    /// if
     /// the option is off, and for more than 74,994 bytes, the least that terminals are known to take.
     /// - Returns: whether it was sent. Whether the terminal obeyed cannot be known.
     @discardableResult

@@ -13,7 +13,8 @@ struct Glyphs {
     struct Drawn: Hashable {
         /// The characters of the first cell, ended by 0.
         var first: [wchar_t]
-        /// Whether the second cell of a wide character gets a character of its own, because the wide one cannot be sent.
+        /// Whether the second cell of a wide character gets a character of its own, because the wide one cannot be
+        /// sent.
         var second: [wchar_t]?
         var isLineDrawing = false
     }

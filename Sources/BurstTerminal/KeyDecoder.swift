@@ -3,7 +3,8 @@ import CCurses
 
 /// Makes keys of what curses reads.
 ///
-/// Most sequences are in terminfo and curses knows them. Those that are not (a page key on a vt100, a key with Control held,
+/// Most sequences are in terminfo and curses knows them. Those that are not (a page key on a vt100, a key with Control
+/// held,
 /// focus reports) would fall apart into Escape and letters, and letters are commands: they are put together here.
 struct KeyDecoder {
     /// One unit from `wget_wch`: a key code of curses, or a character.
@@ -43,7 +44,8 @@ struct KeyDecoder {
         }
     }
 
-    /// Keys with Shift, Alt or Control, for which terminfo has names of its own (`kUP5` and the like; terminfo(5), user-defined
+    /// Keys with Shift, Alt or Control, for which terminfo has names of its own (`kUP5` and the like; terminfo(5),
+    /// user-defined
     /// capabilities): they count as the key alone.
     private static func extended(_ code: Int32) -> Key {
         guard let found = keyname(code) else { return .unknown }

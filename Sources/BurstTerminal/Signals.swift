@@ -48,7 +48,8 @@ package struct SignalMailbox: Sendable {
         return descriptor < 0 ? nil : SignalMailbox(descriptor: descriptor)
     }
 
-    /// Takes the signals that came since the last call, each once however often it came. If some of them ask to end, only
+    /// Takes the signals that came since the last call, each once however often it came. If some of them ask to end,
+    /// only
     /// those: a hang-up comes with a SIGCONT, and there is no terminal to go on with.
     package func take() -> [TerminalSignal] {
         let bits = bb_mailbox_take()

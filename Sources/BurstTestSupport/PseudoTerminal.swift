@@ -9,7 +9,8 @@ package struct HarnessError: Error, CustomStringConvertible {
     package init(_ description: String) { self.description = description }
 }
 
-/// A program in a terminal of its own: starts it as the leader of a session, writes keys, changes the window's size, reads what
+/// A program in a terminal of its own: starts it as the leader of a session, writes keys, changes the window's size,
+/// reads what
 /// it shows, and waits for conditions with a deadline, never for a time.
 ///
 /// Reading happens only inside the waiting calls, on the caller's thread.

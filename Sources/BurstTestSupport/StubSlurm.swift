@@ -1,6 +1,7 @@
 import Glibc
 
-/// Stand-ins for scontrol, squeue and scancel in a temporary folder: they print files, note each call, and wait on request,
+/// Stand-ins for scontrol, squeue and scancel in a temporary folder: they print files, note each call, and wait on
+/// request,
 /// as a controller that hangs.
 package final class StubSlurm {
     package let folder: String

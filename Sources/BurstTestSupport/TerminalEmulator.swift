@@ -48,7 +48,8 @@ package struct TerminalEmulator: Sendable {
     package private(set) var isKeypadInApplicationMode = false
     /// Sequences that are not understood, as text, each once.
     package private(set) var unknown: Set<String> = []
-    /// Each kind of sequence that came, by its final part ("CSI H", "CSI ? 25 h", "ESC 7", "SGR 38"): for tests that compare
+    /// Each kind of sequence that came, by its final part ("CSI H", "CSI ? 25 h", "ESC 7", "SGR 38"): for tests that
+    /// compare
     /// with a terminfo entry.
     package private(set) var seen: Set<String> = []
     /// Operating system commands (OSC), whole.

@@ -15,7 +15,8 @@ func testOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     return 0
 }
 
-/// What libFuzzer calls first. With BURST_FUZZ=list the targets' names are printed; with BURST_FUZZ_SEEDS the target's seeds
+/// What libFuzzer calls first. With BURST_FUZZ=list the targets' names are printed; with BURST_FUZZ_SEEDS the target's
+/// seeds
 /// are written into that folder; both end there.
 @_cdecl("LLVMFuzzerInitialize")
 func initialize(

@@ -275,6 +275,23 @@ import Testing
         #expect(scene.events(.state) == ["gone, was allocated"])
     }
 
+    @Test func aDamagedReplyOfSqueueLosesNoAges() {
+        var scene = Scene()
+        scene.poll([Scene.buffer(7), Scene.buffer(8)], [Scene.job(7), Scene.job(8)])
+        let since = scene.row(8)?.since
+        scene.jobs([Scene.job(7)], faults: [Fault(reply: "squeue", line: 0, message: "cut")])
+        scene.jobs([Scene.job(7), Scene.job(8)])
+        #expect(since != nil && scene.row(8)?.since == since)
+    }
+
+    @Test func whatWaitsIsKeptWhileSqueueFails() {
+        var scene = Scene()
+        scene.poll([], [WatchRuleTests.waiting(1, "2000G")])
+        scene.fail(.jobs)
+        scene.burst([])
+        #expect(scene.pool()?.waiting == 1 && scene.alert("R9")?.title == "jobs wait")
+    }
+
     @Test func usersAreSummedWithSharesGapsAndStages() throws {
         var scene = Scene()
         scene.pools = [Scene.pool(used: 40), Scene.pool("other", used: 10)]

@@ -40,7 +40,8 @@ enum SampleBoards {
         return board
     }
 
-    /// Two pools of datawarp: one healthy with drained space, one over-committed, of units; a failed teardown, an array's
+    /// Two pools of datawarp: one healthy with drained space, one over-committed, of units; a failed teardown, an
+    /// array's
     /// task, a persistent buffer with an awkward name, one that is gone.
     static var full: Board {
         var board = Board(source: SourceInfo(kind: .slurm, cluster: "alps", version: "26.05.3"), now: now)

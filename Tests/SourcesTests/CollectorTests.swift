@@ -1,5 +1,6 @@
 import BurstModel
 import BurstSources
+import BurstTestSupport
 import Synchronization
 import Testing
 
@@ -42,7 +43,7 @@ import Testing
         #expect(prepared.withLock { $0.last } == 3)
         // Nothing more after the end.
         let count = runner.asked.count
-        try? await Task.sleep(for: .milliseconds(300))
+        await letTimePass(milliseconds: 300)
         #expect(runner.asked.count == count)
     }
 
@@ -144,7 +145,7 @@ import Testing
         #expect(await eventually { collector.latest().sequence > sequence })
         let count = runner.asked.count
         // 15 seconds of its clock.
-        try? await Task.sleep(for: .milliseconds(300))
+        await letTimePass(milliseconds: 300)
         #expect(runner.asked.count <= count + 1)
         collector.send(.suspended(false))
         #expect(await eventually { runner.asked.count > count + 1 })

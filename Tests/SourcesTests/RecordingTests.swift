@@ -215,7 +215,8 @@ private func run(_ text: [UInt8], errors: [UInt8] = [], end: CommandResult.End =
     }
 
     @Test func aFullDiskIsToldOnce() throws {
-        // The limit of this process on file sizes would end the tests; a file that cannot grow stands in for a full disk.
+        // The limit of this process on file sizes would end the tests; a file that cannot grow stands in for a full
+        // disk.
         let path = folder.file("a.jsonl")
         var limits = Recorder.Limits()
         limits.bytesMax = 300

@@ -1,5 +1,6 @@
 import BurstModel
 import BurstSources
+import BurstTestSupport
 import Glibc
 import Testing
 

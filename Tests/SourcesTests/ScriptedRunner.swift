@@ -93,6 +93,6 @@ extension SourceClock {
         }
         return SourceClock(
             now: { Timestamp(milliseconds: 1_790_000_000_000 + elapsed()) }, monotonicMilliseconds: elapsed,
-            sleep: { try await Task.sleep(for: .microseconds($0 * 1000 / Int64(times))) })
+            sleep: { try await sleepForClock(microseconds: $0 * 1000 / Int64(times)) })
     }
 }

@@ -60,14 +60,3 @@ final class Temporary: Sendable {
         return stat(file(name), &status) == 0 ? status.st_mode & 0o777 : 0
     }
 }
-
-/// Waits until something holds, or the deadline is there.
-func eventually(seconds: Double = 20, _ condition: () async -> Bool) async -> Bool {
-    let clock = ContinuousClock()
-    let deadline = clock.now + .milliseconds(Int(seconds * 1000))
-    while clock.now < deadline {
-        if await condition() { return true }
-        try? await Task.sleep(for: .milliseconds(5))
-    }
-    return await condition()
-}

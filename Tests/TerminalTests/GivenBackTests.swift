@@ -3,7 +3,8 @@ import BurstTestSupport
 import Glibc
 import Testing
 
-/// Criteria A11 to A14 of the terminal's discipline: whatever ends or stops the program, the shell gets its terminal back.
+/// Criteria A11 to A14 of the terminal's discipline: whatever ends or stops the program, the shell gets its terminal
+/// back.
 @Suite(.timeLimit(.minutes(2)))
 struct GivenBackTests {
     static let signals = [

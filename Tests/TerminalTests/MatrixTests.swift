@@ -70,7 +70,8 @@ struct MatrixTests {
                 if locale == "C" { #expect(emulator.bytesBeyondASCII == 0, "\(term) \(size)") }
                 if term == "vt100" { #expect(colors(emulator).isEmpty) }
                 if term != "vt100", size.columns >= 80 { #expect(!colors(emulator).isEmpty) }
-                // The same characters stand in the same places as on any other terminal. In the C locale, terminals differ
+                // The same characters stand in the same places as on any other terminal. In the C locale, terminals
+                // differ
                 // in the line drawing that they have.
                 if locale != "C", term != "xterm-256color" {
                     let usual = try self.tour("xterm-256color", locale, size)

@@ -1,4 +1,5 @@
-// A small program on the real terminal code: shows a table and all roles, echoes keys, and dies in every way on request.
+// A small program on the real terminal code: shows a table and all roles, echoes keys, and dies in every way on
+// request.
 // The tests of the terminal drive it. Arguments are name=value; see `Settings`.
 import BurstScreen
 import BurstTerminal
@@ -24,7 +25,8 @@ struct Settings {
     }
 }
 
-/// A look for each role: rows as plain as themes have them, else all colours of the palette, some RGB values, all attributes.
+/// A look for each role: rows as plain as themes have them, else all colours of the palette, some RGB values, all
+/// attributes.
 func look(_ style: Style) -> Look {
     let index = Role.allCases.firstIndex(of: style.role) ?? 0
     var look = Look(fg: .terminalDefault, bg: .terminalDefault, attributes: [])

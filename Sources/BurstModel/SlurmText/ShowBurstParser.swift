@@ -34,6 +34,7 @@ extension BurstReport.Layout {
     }
 }
 
+/// Goes through a reply line by line, with the record and the section that it is in.
 private struct ShowBurstParser {
     private enum Section { case none, header, buffers, users }
 

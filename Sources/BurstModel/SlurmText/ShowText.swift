@@ -2,7 +2,8 @@
 package enum ShowText {
     // MARK: show job
 
-    /// Reads `scontrol show job` (also with `-o`): a record for each `JobId=`. Empty lines are no separators: DataWarp's
+    /// Reads `scontrol show job` (also with `-o`): a record for each `JobId=`. Empty lines are no separators:
+    /// DataWarp's
     /// SystemComment holds some (spec §8.3).
     package static func jobs(_ text: [UInt8], zone: LocalTime.Zone) -> (jobs: [JobDetail], faults: [Fault]) {
         var records: [Substring] = []

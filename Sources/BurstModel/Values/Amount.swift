@@ -104,7 +104,8 @@ package struct Amount: Hashable, Sendable {
 
     // MARK: Requests
 
-    /// Reads a size as a user writes it after `capacity=` (spec §2.1): unknown units count as 1, silently, as Slurm does.
+    /// Reads a size as a user writes it after `capacity=` (spec §2.1): unknown units count as 1, silently, as Slurm
+    /// does.
     /// Nil where Slurm refuses it.
     package static func request(_ text: some StringProtocol) -> UInt64? {
         var copy = String(text)

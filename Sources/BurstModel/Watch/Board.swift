@@ -436,7 +436,8 @@ package struct PoolHistory: Hashable, Sendable {
         if points.count > Self.pointsMax { points.removeFirst(points.count - Self.pointsMax) }
     }
 
-    /// Shares of the total that were used or drained, 0 to 1 and above, in `columns` equal pieces of the last `minutes`;
+    /// Shares of the total that were used or drained, 0 to 1 and above, in `columns` equal pieces of the last
+    /// `minutes`;
     /// nil where no sample was taken. The newest is last.
     package func shares(columns: Int, minutes: Int, until now: Timestamp) -> [Double?] {
         guard columns > 0 else { return [] }

@@ -1,4 +1,5 @@
-/// What a user may want of a source. What a source cannot do (cancel in a replay) is answered by an outcome that says so.
+/// What a user may want of a source. What a source cannot do (cancel in a replay) is answered by an outcome that says
+/// so.
 package enum CollectorRequest: Hashable, Sendable {
     /// Ask now; at most once in 2 s.
     case refresh

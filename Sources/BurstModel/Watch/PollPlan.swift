@@ -5,10 +5,12 @@
 ///   which somebody confirmed one by one: they have a budget of their own, one a second.
 /// - A poll comes again `interval` after its end, and never before 20 times what it took (120 s at
 ///   most). All polls together keep to the
-///   same share: what a call took, times 20, is a debt that time pays off, and no poll starts under a debt that is larger
+///   same share: what a call took, times 20, is a debt that time pays off, and no poll starts under a debt that is
+///   larger
 ///   than its burst.
 /// - A poll that fails comes again after twice the interval, then four times, up to 120 s, with a jitter of 20 %. While
-///   `show burst` fails nothing else is asked. Its first good answer halves no more than to twice the interval, its second
+///   `show burst` fails nothing else is asked. Its first good answer halves no more than to twice the interval, its
+///   second
 ///   goes back to it; a controller that flaps is therefore asked less.
 ///
 /// A value without a clock: every call says what time it is. A clock that goes back only makes time stand still.
@@ -184,7 +186,8 @@ package struct PollPlan: Sendable {
         return (base, reason)
     }
 
-    /// How long the controller rests after a call that took so long. One slow answer, as after an outage, must not blind
+    /// How long the controller rests after a call that took so long. One slow answer, as after an outage, must not
+    /// blind
     /// the monitor for longer than a failure does.
     private func rest(_ duration: Int64) -> Int64 { min(duration * Self.restFactor, Self.backOffMax) }
 
@@ -297,7 +300,8 @@ package struct PollPlan: Sendable {
         note(duration)
         if let bufferCount { self.bufferCount = bufferCount }
         if let hasBuffersOrJobs { self.hasBuffersOrJobs = hasBuffersOrJobs }
-        // What no controller answered has cost it nothing; back-off takes care of that. A status is the work of a script
+        // What no controller answered has cost it nothing; back-off takes care of that. A status is the work of a
+        // script
         // that somebody asked for.
         var isStatus: Bool { if case .status = call { true } else { false } }
         if succeeded, !isStatus { restedAt = min(max(restedAt, tick) + rest(duration), tick + Self.backOffMax) }
@@ -347,7 +351,8 @@ package struct PollPlan: Sendable {
         }
     }
 
-    /// What a user wants: a detail, a status, a cancel. What was asked a moment ago, or waits already, is not asked again.
+    /// What a user wants: a detail, a status, a cancel. What was asked a moment ago, or waits already, is not asked
+    /// again.
     /// - Returns: false where there are too many cancels.
     @discardableResult
     package mutating func request(_ call: Call, at now: Timestamp) -> Bool {

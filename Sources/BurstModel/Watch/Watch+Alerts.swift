@@ -101,6 +101,8 @@ struct Findings {
 extension Watch {
     /// Rules that are judged by squeue's list. While it is old, what they said stays as it was.
     private static let jobRules: Set<String> = ["R2", "R4", "R5", "R6", "R7", "R8", "R13", "R16", "R18"]
+    /// R9 where space lacks for the jobs that wait.
+    static let jobsWait = "jobs wait"
     private static let latchedRules: Set<String> = ["R3", "R8"]
 
     /// Applies all rules to what is known.
@@ -144,23 +146,34 @@ extension Watch {
         }
         var found = [Bool](repeating: false, count: active.count)
         var new: [ActiveAlert] = []
-        for finding in findings.list {
-            // A job's alert is filed under its buffer while there is one: it stays the same alert.
-            let place = places[finding.alert.id] ?? Self.jobAlert(finding.alert).flatMap { byJob[$0] }
-            guard let place, !found[place] else {
-                var alert = finding.alert
-                if !finding.sinceIsKnown {
-                    alert.since = at
-                    alert.sinceSeen = burstNumber > 1 || jobsNumber > 1
-                }
-                new.append(ActiveAlert(alert: alert, holds: true, measure: finding.measure))
-                logRaised(alert, at: at)
-                continue
-            }
+        var told = Set<Alert.ID>()
+        var rest: [Findings.Finding] = []
+        func meet(_ finding: Findings.Finding, at place: Int) {
             found[place] = true
             var entry = active[place]
             renew(&entry, finding, at: at)
             active[place] = entry
+        }
+        for finding in findings.list where told.insert(finding.alert.id).inserted {
+            if let place = places[finding.alert.id] {
+                meet(finding, at: place)
+            } else {
+                rest.append(finding)
+            }
+        }
+        for finding in rest {
+            // A job's alert is filed under its buffer while there is one: it stays the same alert.
+            if let place = Self.jobAlert(finding.alert).flatMap({ byJob[$0] }), !found[place] {
+                meet(finding, at: place)
+                continue
+            }
+            var alert = finding.alert
+            if !finding.sinceIsKnown {
+                alert.since = at
+                alert.sinceSeen = burstNumber > 1 || jobsNumber > 1
+            }
+            new.append(ActiveAlert(alert: alert, holds: true, measure: finding.measure))
+            logRaised(alert, at: at)
         }
         let present = kept("R8") ? Set(rows.map { $0.job }) : []
         var remaining: [ActiveAlert] = []
@@ -169,6 +182,8 @@ extension Watch {
             if found[place] || keeping(entry.alert.rule) {
                 remaining.append(entry)
             } else if entry.alert.rule == "R5", isOutdated(entry.alert.subject) {
+                remaining.append(entry)
+            } else if entry.alert.title == Self.jobsWait, !jobsAreCurrent {
                 remaining.append(entry)
             } else if kept(entry.alert.rule), isPresent(entry.alert.subject, present) {
                 remaining.append(entry)

@@ -178,6 +178,7 @@ extension Watch {
                 if isWhole { vanish(gone, at: at, log: &log) } else { missing.append(gone) }
             }
         }
+        if missing.count > Self.missingMax { missing.removeFirst(missing.count - Self.missingMax) }
         return new
     }
 
@@ -290,7 +291,7 @@ extension Watch {
             bury(stone, "its job is unknown to Slurm and it is gone: its space may still be held", at: at)
         } else if track.job != 0, pluginNames[Int(track.plugin)] == "lua" {
             departed.append(gone)
-            if departed.count > 20_000 { departed.removeFirst(departed.count - 20_000) }
+            if departed.count > Self.departedMax { departed.removeFirst(departed.count - Self.departedMax) }
         }
     }
 

@@ -17,6 +17,7 @@ extension Watch {
         var memo = RequestMemo()
         for index in list.indices where list[index].spec != nil || list[index].bufferState != nil {
             let id = list[index].id.number
+            if lookup[id] != nil { continue }
             var earlier: Int?
             if cursor < old.count, old[cursor].id == id {
                 earlier = cursor
@@ -48,9 +49,8 @@ extension Watch {
         jobs = Sampled(list, at: at, durationMilliseconds: sample.durationMilliseconds)
         jobFaults = faults
         jobsOf = Self.user(in: sample.arguments)
-        let failedBefore = jobsFailing != nil
         jobsFailing = nil
-        rejoin(at: at, isFirst: isFirst, gap: gap || failedBefore)
+        rejoin(at: at, isFirst: isFirst, gap: gap, isWhole: isWhole)
         finish(log)
         // A report that was compared already says nothing new about jobs without rows.
         if isWhole, burst != nil, burstNumber != comparedReport {
@@ -235,10 +235,12 @@ extension Watch {
     }
 
     /// Gives rows the states of new jobs.
-    private mutating func rejoin(at: Timestamp, isFirst: Bool, gap: Bool) {
+    private mutating func rejoin(at: Timestamp, isFirst: Bool, gap: Bool, isWhole: Bool) {
         for index in rows.indices where rows[index].job != 0 {
             let found = jobLookup[rows[index].job] ?? -1
             rows[index].jobTrack = found
+            // A job that a damaged reply lost has not left its stage.
+            if found < 0, !isWhole { continue }
             let stage = found >= 0 ? jobTracks[Int(found)].stage : StateTable.none
             if found >= 0 {
                 jobTracks[Int(found)].row = Int32(index)

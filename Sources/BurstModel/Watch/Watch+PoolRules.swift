@@ -79,7 +79,7 @@ extension Watch {
             let tail = demand.waiting > 0 ? waits(demand) : "\(percent)% used or drained"
             return alert(
                 "R9", lacks || isFull ? .crit : .warn, pool,
-                isFull ? "pool full" : lacks ? "jobs wait" : "pool \(percent)%",
+                isFull ? "pool full" : lacks ? Self.jobsWait : "pool \(percent)%",
                 "\(free); \(tail)", since: at)
         }
     }

@@ -289,8 +289,11 @@ extension Watch {
         _ findings: inout Findings, _ rule: Int, _ place: Int32, _ track: JobTrack, _ title: String, _ message: String,
         at: Timestamp
     ) {
-        // slurmctld noted the moment of a failure that has a text.
-        let noted = track.incidents.last.map { zone.moment($0.time) }.flatMap { $0 <= at ? $0 : nil }
+        // slurmctld noted the moment of the failure, where the newest entry is about the hook that failed.
+        let text = message
+        let noted = track.incidents.last
+            .flatMap { text.contains($0.hook) ? zone.moment($0.time) : nil }
+            .flatMap { $0 <= at ? $0 : nil }
         findings.add(
             rule, .crit, row: track.row, job: place, flag: .failed, sinceIsKnown: noted != nil
         ) {

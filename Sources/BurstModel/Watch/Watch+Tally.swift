@@ -136,6 +136,8 @@ extension Watch {
     }
 
     mutating func sumDemand() {
+        // While squeue's list is old, what it said stays.
+        if !jobsAreCurrent, demand.count == pools.count { return }
         demand = Array(repeating: PoolDemand(), count: pools.count)
         guard jobsAreCurrent, let list = jobs?.value else { return }
         for track in jobTracks where track.facts.contains(.waits) {

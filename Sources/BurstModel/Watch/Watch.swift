@@ -22,6 +22,9 @@ package struct Watch: Sendable {
     /// How long a buffer that vanished may wait for the reply that tells how its teardown ended, and a pool that
     /// vanished stays listed.
     static let departedSeconds = 600
+    static let departedMax = 20_000
+    /// Rows kept that damaged reports do not show.
+    static let missingMax = 100_000
     static let gonePoolSeconds = 86_400
 
     package internal(set) var source: SourceInfo

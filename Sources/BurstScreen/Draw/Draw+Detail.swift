@@ -53,7 +53,7 @@ extension Draw {
         if let gone = row.goneSince {
             lines.append(Line("no longer reported since \(context.clock(gone))", .severityCrit))
         }
-        lines += alertLines(context.board, { $0 == .pool(pool.key) })
+        lines += alertLines(context.board.alerts.filter { $0.subject == .pool(pool.key) })
         let top = largest(context.board) { $0.key.plugin == pool.plugin && $1.pool == pool.name }
         if !top.isEmpty { lines.append(Line("largest buffers (Enter shows all)", .textDim)) }
         for buffer in top {
@@ -86,8 +86,8 @@ extension Draw {
         return kept.map(\.row)
     }
 
-    private static func alertLines(_ board: Board, _ concerns: (Subject) -> Bool) -> [Line] {
-        board.alerts.filter { concerns($0.subject) }.map { alert in
+    private static func alertLines(_ alerts: [Alert]) -> [Line] {
+        alerts.map { alert in
             Line([
                 (
                     "\(alert.severity.sign) \(alert.rule) \(alert.title): ",
@@ -98,10 +98,15 @@ extension Draw {
         }
     }
 
+    /// A failed job keeps its stage; the time in it says nothing then.
+    private static func hasFailed(_ alerts: [Alert]) -> Bool {
+        alerts.contains { ["R2", "R4", "R5"].contains($0.rule) }
+    }
+
     /// Age of a stage against its time limit, as a bar; nil where the stage has none.
     private static func timeoutLine(
         _ stage: BufferState, plugin: String, since: Timestamp, seen: Bool, _ context: TableContext,
-        glyph: (Glyph) -> String
+        glyph: (Glyph) -> String, width: Int
     ) -> Line? {
         guard let record = context.board.burst?.value.plugins.first(where: { $0.name == plugin }) else { return nil }
         let limit: (String, Int)
@@ -114,7 +119,7 @@ extension Draw {
         guard limit.1 > 0 else { return nil }
         let elapsed = context.now.seconds(since: since)
         let share = min(1, Double(elapsed) / Double(limit.1))
-        let cells = 16
+        let cells = width >= 70 ? 16 : 4
         let filled = Int((share * Double(cells)).rounded())
         let left = limit.1 - elapsed
         let role: Role = share >= 0.95 ? .severityCrit : share >= 0.8 ? .severityWarn : .poolUsed
@@ -142,7 +147,7 @@ extension Draw {
             Line([
                 (id, .title), ("  \(buffer.user)(\(buffer.uid))  \(buffer.pool ?? "no pool")  ", .text),
                 (amountText(buffer.size, bytes: bytes), .textStrong),
-                (granularity.map { "  (\($0.pool.granularity.text) grains)" } ?? "", .textDim),
+                (granularity.map { "  (grains of \($0.pool.granularity.text))" } ?? "", .textDim),
             ])
         ]
         let created = row.created.map { context.dateTime($0) } ?? "unknown"
@@ -160,12 +165,15 @@ extension Draw {
         if let job = board.job(row) {
             lines.append(jobStateLine(job, allocation: buffer.state, age: age))
             let stage = job.bufferState ?? buffer.state
-            if let line = timeoutLine(
-                stage, plugin: row.key.plugin, since: row.since, seen: row.sinceSeen, context, glyph: glyph)
+            let alerts = board.alerts.filter { $0.subject == .buffer(row.key) || $0.subject == .job(job.id) }
+            lines += alertLines(alerts)
+            if !hasFailed(alerts),
+                let line = timeoutLine(
+                    stage, plugin: row.key.plugin, since: row.since, seen: row.sinceSeen, context, glyph: glyph,
+                    width: width)
             {
                 lines.append(line)
             }
-            lines += alertLines(board) { $0 == .buffer(row.key) || $0 == .job(job.id) }
             lines += specLines(job)
         } else {
             let text: String
@@ -180,7 +188,7 @@ extension Draw {
                 Line([
                     ("allocation ", .textDim), (buffer.state.name, buffer.state.role), (" for \(age)  \(text)", .text),
                 ]))
-            lines += alertLines(board) { $0 == .buffer(row.key) }
+            lines += alertLines(board.alerts.filter { $0.subject == .buffer(row.key) })
         }
         for extra in buffer.extra { lines.append(Line("\(extra.key)=\(extra.value)", .severityInfo)) }
         return lines
@@ -188,7 +196,7 @@ extension Draw {
 
     private static func jobStateLine(_ job: Job, allocation: BufferState?, age: String) -> Line {
         var parts: [(String, Role)] = [
-            ("job \(job.state) ", .text), (job.isHeld ? "HELD " : "", .severityWarn), ("bb state ", .textDim),
+            ("job \(job.state)", .text), (job.isHeld ? " HELD" : "", .severityWarn), ("  bb state ", .textDim),
         ]
         if let state = job.bufferState { parts.append((state.name, state.role)) } else { parts.append(("-", .textDim)) }
         parts.append((" for \(age)", .text))
@@ -216,7 +224,10 @@ extension Draw {
                     ),
                 ]))
         } else {
-            lines.append(Line("\(incidents.count) failures noted by slurmctld:", .textDim))
+            lines.append(
+                Line(
+                    "\(incidents.count == 1 ? "1 failure" : "\(incidents.count) failures") noted by slurmctld:",
+                    .textDim))
             for incident in incidents.reversed() {
                 lines.append(Line("  \(incident.time.text)  \(incident.hook): \(incident.message)", .severityWarn))
             }
@@ -239,6 +250,11 @@ extension Draw {
         ]
         let buffer = row.buffer.flatMap { key in board.bufferRows.first { $0.key == key } }
         lines.append(jobStateLine(job, allocation: buffer.flatMap { board.buffer($0)?.state }, age: age))
+        let alerts = board.alerts.filter { alert in
+            if case .buffer(let key) = alert.subject { return key.id.jobID == job.id }
+            return alert.subject == .job(job.id)
+        }
+        lines += alertLines(alerts)
         var times = "submitted \(job.submitted.map { context.dateTime($0) } ?? "-")"
         if let start = job.start {
             times += "  \(start > context.now ? "expected start" : "started") \(context.dateTime(start))"
@@ -253,14 +269,12 @@ extension Draw {
                     "needs \(Amount(need).text) in \(row.pool ?? "the default pool")\(buffer == nil ? "; has no buffer yet" : "")"
                 ))
         }
-        if let stage = job.bufferState, let plugin = row.buffer?.plugin ?? board.burst?.value.plugins.first?.name,
-            let line = timeoutLine(stage, plugin: plugin, since: row.since, seen: row.sinceSeen, context, glyph: glyph)
+        if !hasFailed(alerts), let stage = job.bufferState,
+            let plugin = row.buffer?.plugin ?? board.burst?.value.plugins.first?.name,
+            let line = timeoutLine(
+                stage, plugin: plugin, since: row.since, seen: row.sinceSeen, context, glyph: glyph, width: width)
         {
             lines.append(line)
-        }
-        lines += alertLines(board) { subject in
-            if case .buffer(let key) = subject { return key.id.jobID == job.id }
-            return subject == .job(job.id)
         }
         lines += specLines(job)
         return lines
@@ -271,7 +285,8 @@ extension Draw {
         let row = board.userRows[index]
         var lines = [
             Line([
-                (row.user, .title), ("(\(row.uid))  \(row.buffers) buffers", .text),
+                (row.user, .title),
+                ("(\(row.uid))  \(row.buffers == 1 ? "1 buffer" : "\(row.buffers) buffers")", .text),
                 (
                     "  used \(row.used.map { Amount($0).text } ?? "not listed")  sum of visible buffers \(Amount(row.sum).text)",
                     .text
@@ -284,7 +299,7 @@ extension Draw {
                     "used minus the sum of visible buffers = \(gap < 0 ? "-" : "")\(Amount(gap.magnitude).short(bytes: true)) (accounting gap)",
                     .severityWarn))
         }
-        lines += alertLines(board) { $0 == .user(row.user) }
+        lines += alertLines(board.alerts.filter { $0.subject == .user(row.user) })
         lines.append(Line("largest buffers (Enter shows all)", .textDim))
         let own = largest(board) { $0.gone == nil && $1.uid == row.uid }
         for buffer in own {
@@ -304,7 +319,9 @@ extension Draw {
     // MARK: A job, whole
 
     /// What `scontrol show job` tells of a job, with what the monitor knows; raw: its words.
-    static func jobLines(_ id: JobID, raw: Bool, _ state: MonitorState) -> [Line] {
+    static func jobLines(
+        _ id: JobID, raw: Bool, _ state: MonitorState, glyph: (Glyph) -> String = { $0.rawValue }
+    ) -> [Line] {
         let board = state.live.board
         let context = TableContext(board: board, zone: state.zone)
         var lines: [Line] = []
@@ -314,9 +331,9 @@ extension Draw {
             return found.text.split(separator: "\n", omittingEmptySubsequences: false).map { Line(String($0)) }
         }
         if let row = board.jobRows.first(where: { $0.id == id }) {
-            lines += jobRowLines(context, row, glyph: { _ in "#" }, width: 200)
+            lines += jobRowLines(context, row, glyph: glyph, width: 200)
         } else if let buffer = board.bufferRows.first(where: { $0.key.id.jobID == id }) {
-            lines += bufferLines(context, buffer, glyph: { _ in "#" }, width: 200)
+            lines += bufferLines(context, buffer, glyph: glyph, width: 200)
         }
         lines.append(Line(""))
         switch detail {
@@ -370,17 +387,14 @@ extension Painter {
         let lines = Draw.detailLines(state, index: index, glyph: { glyph($0) }, width: width)
         var line = column == 0 ? row + 1 : row
         let end = row + count
+        let indent = column == 0 ? 1 : column + 1
         for detail in lines {
-            guard line < end else { return }
-            if column == 0 {
-                paintLines([detail], from: 0, column: 1, row: line, rows: 1, width: width - 1)
+            // Below the table there is little room: no line may take all of it.
+            let wrapped = wrap(detail, width: width - 2)
+            for piece in wrapped.prefix(column == 0 ? 2 : wrapped.count) {
+                guard line < end else { return }
+                paintLines([piece], from: 0, column: indent, row: line, rows: 1, width: width - 1)
                 line += 1
-            } else {
-                for wrapped in wrap(detail, width: width - 1) {
-                    guard line < end else { return }
-                    paintLines([wrapped], from: 0, column: column + 1, row: line, rows: 1, width: width - 1)
-                    line += 1
-                }
             }
         }
     }

@@ -2,7 +2,7 @@ import BurstModel
 
 extension Draw {
     /// The help: keys from the table that the dispatcher uses, then signs, states and rules.
-    static func helpLines(_ state: MonitorState) -> [Line] {
+    static func helpLines(_ state: MonitorState, glyph: (Glyph) -> String = { $0.rawValue }) -> [Line] {
         var lines: [Line] = []
         for group in Action.Group.allCases {
             let actions = Action.allCases.filter { $0.usual.group == group && state.keys.keys[$0] != nil }
@@ -14,8 +14,8 @@ extension Draw {
             }
         }
         lines.append(Line("Filters", .title))
-        lines.append(Line("  words of a row, or  column=value  !=  <  >  ~ (contains);  * and ? in values;"))
-        lines.append(Line("  blanks mean and; or, not, ( ).  Example:  pool=nvme size>1T age>2h state!=running"))
+        lines.append(Line("  words of a row, or column=value; also != < > and ~ (contains); * ? in values"))
+        lines.append(Line("  a blank means and; or, not, ( ).  Example: pool=nvme size>1T age>2h"))
         if state.screen.isTable {
             lines.append(
                 Line("  columns here: " + Table.columns(state.screen).map(\.name).joined(separator: " "), .textDim))
@@ -24,7 +24,8 @@ extension Draw {
         for state in BufferState.named {
             lines.append(
                 Line([
-                    ("  " + padded(state.letters, to: 4), .textKey), (padded(state.name, to: 16), state.role),
+                    ("  ", .text), (glyph(state.stateClass.glyph), state.role),
+                    (" " + padded(state.letters, to: 4), .textKey), (padded(state.name, to: 16), state.role),
                     (state.stateClass.rawValue, .textDim),
                 ]))
         }
@@ -68,10 +69,11 @@ extension Painter {
     mutating func paintOverlay() {
         guard let overlay = state.overlay else { return }
         switch overlay {
-        case .help(let top): paintText("Help: \(state.screen.title)", Draw.helpLines(state), top)
+        case .help(let top): paintText("Help: \(state.screen.title)", Draw.helpLines(state) { glyph($0) }, top)
         case .text(let title, let lines, let top): paintText(title, lines.map { Draw.Line($0) }, top)
         case .job(let job, let top, let raw):
-            paintText(raw ? "scontrol show job \(job)" : "Job \(job)", Draw.jobLines(job, raw: raw, state), top)
+            paintText(
+                raw ? "scontrol show job \(job)" : "Job \(job)", Draw.jobLines(job, raw: raw, state) { glyph($0) }, top)
         case .alerts(let selected, _): paintAlertList(selected)
         case .pick(let list): paintPick(list)
         case .cancel(let dialog): paintCancel(dialog)
@@ -131,12 +133,14 @@ extension Painter {
     private mutating func paintAlertList(_ selected: Int) {
         let alerts = board.alerts
         let box = (column: 0, row: min(1, rows - 1), columns: columns, rows: max(1, rows - 2))
-        paintBox(box, title: "Alerts \(alerts.count)   Enter=open a=ack")
+        paintBox(box, title: "Alerts \(alerts.count)   Enter=open  a=ack  Esc closes")
         let explain = 4
         let inner = max(1, box.rows - 2 - explain)
         let top = max(0, selected - inner + 1)
+        let subjectWidth = alertSubjectWidth(alerts[min(top, alerts.count)..<min(alerts.count, top + inner)])
         for line in 0..<inner where top + line < alerts.count {
-            paintAlert(alerts[top + line], box.row + 1 + line, column: 1, width: columns - 2)
+            paintAlert(
+                alerts[top + line], box.row + 1 + line, column: 1, width: columns - 2, subjectWidth: subjectWidth)
             if top + line == selected {
                 grid.overlay(.rowSelected, column: 1, row: box.row + 1 + line, columns: columns - 2)
             }
@@ -191,27 +195,27 @@ extension Painter {
         func field(_ name: String, _ value: String, _ role: Role = .dialog) {
             lines.append(Draw.Line([(padded(name, to: 12), .textDim), (value, role)]))
         }
-        let advices = dialog.jobs.compactMap { id in
-            Monitor.target(id, live).map { (id, $0, CancelAdvice.advice(for: $0)) }
-        }
-        var title = "Cancel \(dialog.jobs.count) jobs"
-        if dialog.jobs.count == 1 {
+        let targets = Monitor.targets(dialog, live)
+        let advices = dialog.jobs.compactMap { id in targets[id].map { (id, $0, CancelAdvice.advice(for: $0)) } }
+        let isSingle = dialog.jobs.count == 1
+        var title = isSingle ? "Cancel job \(dialog.jobs[0])" : "Cancel \(dialog.jobs.count) jobs"
+        var isUnknown = false
+        // What the box holds when it has no room for more: the state, what would happen, what would run.
+        var brief: [Draw.Line] = []
+        if isSingle {
             let id = dialog.jobs[0]
             if let (_, job, advice) = advices.first {
                 title = "Cancel job \(job.shortID) (\(job.user), \"\(job.name)\")"
-                field(
-                    "Job state",
-                    "\(job.state)\(job.isHeld ? " HELD" : "")   BB state  \(job.bufferState?.name ?? "none")")
-                if let row = live.board.bufferRows.first(where: { $0.key.id.jobID == id && $0.gone == nil }),
-                    let buffer = live.board.buffer(row)
-                {
+                let stage = job.bufferState?.name ?? "none"
+                field("Job state", "\(job.state)\(job.isHeld ? " HELD" : "")   BB state  \(stage)")
+                if let row = state.bufferRow(of: id, live.board), row.gone == nil, let buffer = live.board.buffer(row) {
                     field(
                         "Buffer",
                         "\(buffer.size.text) in \(buffer.pool ?? "no pool"), allocated state \"\(buffer.state.name)\"")
                 } else {
-                    field("Buffer", "none")
+                    field("Buffer", "none is listed")
                 }
-                field("Reason", Monitor.reason(job, live))
+                field("Reason", fullReason(job))
                 if verified, let at = live.details[id]?.at {
                     field(
                         "Verified",
@@ -221,65 +225,84 @@ extension Painter {
                 }
                 lines.append(Draw.Line(""))
                 if !advice.situation.isEmpty { lines.append(Draw.Line(advice.situation, .textStrong)) }
-                lines.append(Draw.Line([(" Cancel          ", .textKey), (advice.plain, .dialog)]))
-                lines.append(
-                    Draw.Line([
-                        (" Cancel --hurry  ", .textKey), (advice.hurry, advice.hurryDestroys ? .dialogDanger : .dialog),
-                    ]))
+                let effects = [
+                    ("Cancel", advice.plain, Role.dialog),
+                    ("Cancel --hurry", advice.hurry, advice.hurryDestroys ? .dialogDanger : .dialog),
+                ]
+                for (name, text, role) in effects {
+                    lines += hanging(" " + padded(name, to: 16), text, role, width - 4)
+                }
+                brief = [Draw.Line("\(job.state), bb state \(stage)\(verified ? "" : " (asking ...)")")]
+                brief += effects.map { Draw.Line([($0.0 + ": ", .textKey), ($0.1, $0.2)]) }
             } else if let answer = live.details[id], answer.value == nil, answer.at >= dialog.openedAt {
-                field("Job", "Slurm does not know job \(id): nothing can be cancelled", .severityCrit)
-                lines.append(Draw.Line("An orphaned buffer is freed by the site's own procedure; O asks bbstat."))
+                isUnknown = true
+                lines.append(Draw.Line("Slurm does not know job \(id): nothing can be cancelled.", .severityCrit))
+                lines.append(Draw.Line("A buffer that is left is freed by the site's own procedure; O asks bbstat."))
+                brief = lines
             } else {
                 field("Job", "\(id): asking scontrol show job \(id) ...", .severityWarn)
+                brief = lines
             }
         } else {
             let destroys = advices.count { $0.2.hurryDestroys }
             let noEffect = advices.count { !$0.2.plainActs }
-            for (id, job, _) in advices.prefix(8) {
+            for (id, job, _) in advices.prefix(6) {
                 lines.append(
                     Draw.Line([
-                        (padded("\(id)", to: 11), .textKey), (padded(job.user, to: 10), .dialog),
-                        (padded(job.state.name, to: 12), .dialog), (job.bufferState?.name ?? "-", .dialog),
+                        (padded("\(id)", to: 11), .textKey), (padded(job.user, to: 10) + " ", .dialog),
+                        (padded(job.state.name, to: 12) + " ", .dialog), (job.bufferState?.name ?? "-", .dialog),
                     ]))
             }
-            if dialog.jobs.count > 8 { lines.append(Draw.Line("... and \(dialog.jobs.count - 8) more", .textDim)) }
+            let others = dialog.jobs.filter { id in !advices.prefix(6).contains { $0.0 == id } }
+            if !others.isEmpty {
+                lines.append(Draw.Line("and " + others.map { "\($0)" }.joined(separator: " "), .dialog))
+            }
             field(
                 "Verified", verified ? "squeue, newer than this popup" : "asking squeue ...",
                 verified ? .dialog : .severityWarn)
-            lines.append(Draw.Line(""))
-            lines.append(Draw.Line(" Cancel: no effect on \(noEffect) of \(dialog.jobs.count)"))
-            lines.append(
+            let effects = [
+                Draw.Line(" Cancel: no effect on \(noEffect) of \(dialog.jobs.count)"),
                 Draw.Line(
                     " Cancel --hurry: DESTROYS un-staged data of \(destroys) of \(dialog.jobs.count)",
-                    destroys > 0 ? .dialogDanger : .dialog))
-            lines.append(Draw.Line(" Sent one a second; Esc here keeps them all", .textDim))
+                    destroys > 0 ? .dialogDanger : .dialog),
+            ]
+            lines += [Draw.Line("")] + effects
+            lines.append(Draw.Line(" Sent one a second; Esc keeps them all, :stop stops what is not sent", .textDim))
+            brief = [Draw.Line(dialog.jobs.map { "\($0)" }.joined(separator: " "))] + effects
         }
-        lines.append(Draw.Line(""))
-        let hurry = dialog.focus == .hurry ? "--hurry " : ""
-        lines.append(
-            Draw.Line([
-                ("Will run:  ", .textDim),
-                ("scancel \(hurry)\(dialog.jobs.count == 1 ? "\(dialog.jobs[0])" : "ID, for each")", .dialog),
-            ]))
-        let what = dialog.jobs.count == 1 ? "job id" : "number of jobs"
-        lines.append(
-            Draw.Line([
-                ("Type the \(what) to enable --hurry:  [", .dialog), (padded(dialog.typed.text, to: 10), .field),
-                ("]", .dialog),
-            ]))
+        if !isUnknown {
+            let hurry = dialog.focus == .hurry ? "--hurry " : ""
+            let run = "scancel \(hurry)\(isSingle ? "\(dialog.jobs[0])" : "ID, for each")"
+            let field: (String, Role) = (padded(dialog.typed.text, to: 10), .field)
+            let what = isSingle ? "job id" : "number of jobs"
+            lines.append(Draw.Line(""))
+            lines.append(Draw.Line([("Will run:  ", .textDim), (run, .dialog)]))
+            lines.append(
+                Draw.Line([("Type the \(what) to enable --hurry:  [", .dialog), field, ("]", .dialog)]))
+            brief.append(Draw.Line([("Runs: ", .textDim), (run, .dialog)]))
+            brief.append(
+                Draw.Line([(isSingle ? "Id for --hurry: [" : "Count for --hurry: [", .dialog), field, ("]", .dialog)]))
+        }
         if let lock = state.cancelLock {
             lines.append(Draw.Line("LOCKED: \(lock)", .severityCrit))
+            brief.insert(Draw.Line("LOCKED: \(lock)", .severityCrit), at: 0)
         } else if !dialog.notice.isEmpty {
             lines.append(Draw.Line(dialog.notice, .severityWarn))
+            brief.insert(Draw.Line(dialog.notice, .severityWarn), at: 0)
         }
-        let wrapped = lines.flatMap { wrap($0, width: width - 4) }
-        let height = min(rows, wrapped.count + 4)
+        var wrapped = lines.flatMap { wrap($0, width: width - 4) }
+        var gap = 1
+        if wrapped.count + 4 > rows {
+            wrapped = brief.flatMap { wrap($0, width: width - 4) }
+            gap = wrapped.count + 4 > rows ? 0 : 1
+        }
+        let height = min(rows, wrapped.count + 3 + gap)
         let box = (
             column: max(0, (columns - width) / 2), row: max(0, (rows - height) / 2), columns: width, rows: height
         )
         let danger = advices.contains { $0.2.hurryDestroys }
         paintBox(box, title: title, danger: danger)
-        for (index, line) in wrapped.prefix(max(0, height - 4)).enumerated() {
+        for (index, line) in wrapped.prefix(max(0, height - 3 - gap)).enumerated() {
             var at = box.column + 2
             for (text, role) in line.parts {
                 at += grid.put(
@@ -290,23 +313,66 @@ extension Painter {
         paintButtons(dialog, canAct: verified && state.cancelLock == nil, box)
     }
 
+    /// The reason of a job with its blanks, which `scontrol show job` prints as underscores.
+    private func fullReason(_ job: Job) -> String {
+        let board = state.live.board
+        if let index = state.jobIndex(of: job.id, board) {
+            let known = board.jobs!.value[index].reasonLine
+            if known.replacingBlanks == job.reasonLine.replacingBlanks { return known }
+        }
+        return job.reasonLine
+    }
+
+    /// A name, and text that is wrapped under its own beginning.
+    private func hanging(_ name: String, _ text: String, _ role: Role, _ width: Int) -> [Draw.Line] {
+        let indent = CharacterWidth.cells(of: name)
+        return wrap(Draw.Line(text, role), width: max(8, width - indent)).enumerated().map { index, line in
+            let text = index == 0 ? line.text : line.text.trimmed
+            return Draw.Line([
+                (index == 0 ? name : String(repeating: " ", count: indent), .textKey), (text, role),
+            ])
+        }
+    }
+
     private mutating func paintButtons(
         _ dialog: CancelDialog, canAct: Bool, _ box: (column: Int, row: Int, columns: Int, rows: Int)
     ) {
         let row = box.row + box.rows - 2
+        let isTight = box.columns < 68
         let buttons: [(CancelDialog.Focus, String, Bool)] = [
-            (.keep, "Keep (Esc)", true), (.plain, "Cancel (c)", canAct),
-            (.hurry, "Cancel --hurry", canAct && dialog.isUnlocked),
+            (.keep, isTight ? "Keep" : "Keep (Esc)", true), (.plain, isTight ? "Cancel" : "Cancel (c)", canAct),
+            (.hurry, isTight ? "--hurry" : "Cancel --hurry", canAct && dialog.isUnlocked),
         ]
-        var at = box.column + 2
+        var at = box.column + (isTight ? 1 : 2)
         for (focus, text, isOpen) in buttons {
             let isFocused = dialog.focus == focus
-            let shown = isFocused ? ">[ \(text) ]<" : " [ \(text) ] "
+            // Round brackets are shut, whatever the colours can tell.
+            let label = isOpen ? (isTight ? "[\(text)]" : "[ \(text) ]") : isTight ? "(\(text))" : "(\(text): locked)"
+            let shown = isFocused ? ">\(label)<" : " \(label) "
             let role: Role = !isOpen ? .buttonLocked : isFocused ? .buttonFocus : .button
             at +=
                 grid.put(
                     shown, column: at, row: row, Style(role, over: isFocused ? nil : .dialog),
-                    width: box.column + box.columns - 1 - at) + 2
+                    width: box.column + box.columns - 1 - at) + (isTight ? 0 : 1)
+        }
+    }
+}
+
+extension String {
+    /// With underscores for blanks.
+    fileprivate var replacingBlanks: String { String(map { $0 == " " ? "_" : $0 }) }
+}
+
+extension BufferState.Class {
+    /// Its sign.
+    var glyph: Glyph {
+        switch self {
+        case .waiting: .classWaiting
+        case .movingIn: .classIn
+        case .inUse: .classUse
+        case .movingOut: .classOut
+        case .ending: .classEnding
+        case .broken: .classBroken
         }
     }
 }

@@ -101,9 +101,13 @@ extension Painter {
             ? [("FREE", 7), ("FIT", 7)]
             : [("USED", 7), ("DRAIN", 7), ("FREE", 8), ("FIT", 8), ("GRAN", 6)]
                 + (isWide ? [("BUFS", 6), ("WAIT", 5), ("WASTE", 7)] : [])
-        let sparkWidth = isCompact ? 0 : isWide ? 32 : 7
+        var sparkWidth = isCompact ? 0 : columns >= 140 ? 32 : isWide ? 24 : 7
         let numbersWidth = numbers.reduce(0) { $0 + $1.1 }
-        let barWidth = max(4, columns - nameWidth - numbersWidth - sparkWidth - 2)
+        var barWidth = max(4, columns - nameWidth - numbersWidth - sparkWidth - 2)
+        // A bar need not be longer; the time line can be finer, up to 15 minutes a cell.
+        let spare = min(max(0, barWidth - 60), 96 - min(96, sparkWidth))
+        barWidth -= spare
+        sparkWidth += spare
         let legend =
             barWidth >= 24
             ? "[used \(glyph(.barUsed)) drained \(glyph(.barDrained)) free \(glyph(.barFree))]" : "[used]"
@@ -119,7 +123,14 @@ extension Painter {
             paintNoPools(row + 1)
             return
         }
-        let shown = board.poolRows.prefix(plan.pools)
+        // Where not all fit, those in trouble come first.
+        let ordered =
+            board.poolRows.count <= plan.pools
+            ? board.poolRows
+            : board.poolRows.enumerated().sorted {
+                ($1.element.severity?.rawValue ?? -1, $0.offset) < ($0.element.severity?.rawValue ?? -1, $1.offset)
+            }.map(\.element)
+        let shown = ordered.prefix(plan.pools)
         for (index, pool) in shown.enumerated() {
             let line = row + 1 + index
             if index == plan.pools - 1, board.poolRows.count > plan.pools {
@@ -146,7 +157,7 @@ extension Painter {
                             pool.pool.drainedAmount.short(bytes: bytes),
                             (pool.pool.drained ?? 0) > 0 ? .poolDrained : .textDim
                         ),
-                        free, fit, (pool.pool.granularity.short(bytes: bytes), .textDim),
+                        free, fit, (pool.pool.granularity.briefest(bytes: bytes), .textDim),
                     ]
                     + (isWide
                         ? [
@@ -183,51 +194,89 @@ extension Painter {
     private mutating func paintAlerts(_ plan: Draw.OverviewPlan, _ row: Int, column: Int, width: Int) {
         let alerts = board.alerts
         let open = alerts.filter { !$0.acknowledged }
-        let crit = open.count { $0.severity == .crit }
-        let warn = open.count { $0.severity == .warn }
+        let counts = Severity.allCases.reversed().map { severity in
+            let word = severity == .crit ? "crit" : severity == .warn ? "warn" : "info"
+            return (count: open.count { $0.severity == severity }, word: word)
+        }
+        let parts =
+            counts.filter { $0.count > 0 || $0.word != "info" }.map { "\($0.count) \($0.word)" }
+            + (open.count < alerts.count ? ["\(alerts.count - open.count) acked"] : [])
         grid.fill(column: column, row: row, columns: width, rows: 1, Style(.header))
+        let isKnown = board.burst != nil || !alerts.isEmpty
         let title =
-            alerts.isEmpty ? "ATTENTION none" : "ATTENTION \(alerts.count) (\(crit) crit, \(warn) warn)"
+            !isKnown
+            ? "ATTENTION (nothing is known yet)"
+            : alerts.isEmpty ? "ATTENTION none" : "ATTENTION \(alerts.count) (\(parts.joined(separator: ", ")))"
         put(cut(title, width), column, row, .header)
-        if width >= 70 { putRight("a=ack  Enter=open  A=all", end: column + width, row, .header) }
+        let top = Draw.overviewTop(state, plan)
+        let isCut = alerts.count > plan.alerts && plan.alerts > 0
+        let place = isCut ? "\(top + 1)-\(top + plan.alerts) of \(alerts.count)" : ""
+        let hint = width >= 70 && !alerts.isEmpty ? "  a=ack  Enter=open  A=all" : ""
+        if CharacterWidth.cells(of: title + place + hint) + 2 <= width {
+            putRight(place + hint, end: column + width, row, .header)
+        }
         if alerts.isEmpty, plan.alerts > 0 {
             let text = board.burst == nil ? "" : "nothing needs attention"
             put(text, column + 1, row + 1, .severityOK)
             return
         }
-        let top = Draw.overviewTop(state, plan)
+        let visible = alerts[min(top, alerts.count)..<min(alerts.count, top + plan.alerts)]
+        let subjectWidth = alertSubjectWidth(visible)
         for line in 0..<plan.alerts where top + line < alerts.count {
-            paintAlert(alerts[top + line], row + 1 + line, column: column, width: width)
+            paintAlert(alerts[top + line], row + 1 + line, column: column, width: width, subjectWidth: subjectWidth)
             if top + line == state.overviewSelected {
                 grid.overlay(.rowSelected, column: column, row: row + 1 + line, columns: width)
             }
         }
     }
 
-    mutating func paintAlert(_ alert: Alert, _ line: Int, column: Int, width: Int) {
+    /// Cells for what the alerts are about: all of it, since it is what one acts on.
+    func alertSubjectWidth(_ alerts: some Sequence<Alert>) -> Int {
+        min(16, alerts.reduce(6) { max($0, CharacterWidth.cells(of: $1.subject.short)) })
+    }
+
+    mutating func paintAlert(_ alert: Alert, _ line: Int, column: Int, width: Int, subjectWidth: Int) {
         let role: Role = alert.acknowledged ? .severityAcknowledged : alert.severity.role
         let sign: Glyph =
             alert.acknowledged
             ? .markAcknowledged : alert.severity == .crit ? .markCrit : alert.severity == .warn ? .markWarn : .markInfo
-        var at = column + 1
+        let isCompact = width < 70
+        var at = column + (isCompact ? 0 : 1)
         put(glyph(sign), at, line, role)
         at += 2
-        let isCompact = width < 70
         func add(_ text: String, _ cells: Int, _ role: Role, right: Bool = false) {
             let room = column + width - at
-            guard room > 0 else { return }
+            guard room > 0, cells > 0 else { return }
             put(padded(text, to: min(cells, room), right: right, sign: glyph(.cut)), at, line, role)
             at += cells + 1
         }
         let age = Age.short(seconds: board.now.seconds(since: alert.since)) + (alert.sinceSeen ? "" : "+")
         let bytes = poolCountsBytes(alert)
+        let size = alert.size?.short(bytes: bytes) ?? ""
         add(alert.title, 14, role)
-        add(alert.subject.short, isCompact ? 8 : 9, .row)
-        if !isCompact || !alert.user.isEmpty { add(alert.user, isCompact ? 6 : 8, .row) }
-        add(alert.size?.short(bytes: bytes) ?? "", isCompact ? 5 : 6, .row, right: true)
-        if !isCompact { add(alert.pool, 8, .row) }
-        add(age, 4, .textDim, right: true)
-        if !isCompact { add(alert.message, max(0, column + width - at), .textDim) }
+        switch alert.subject {
+        case .pool, .user, .controller:
+            // There is no owner and no size; the sentence tells all.
+            add(alert.subject.short, subjectWidth, .row)
+            add(age, 4, .textDim, right: true)
+            add(alert.message, max(0, column + width - at), .textDim)
+        case .buffer, .job:
+            add(alert.subject.short, subjectWidth, .row)
+            if isCompact {
+                // Whose it is matters more than how large it is.
+                let room = column + width - at - 5
+                let withSize = room >= 12
+                add(alert.user, min(8, room - (withSize ? 7 : 1)), .row)
+                if withSize { add(size, 5, .row, right: true) }
+                add(age, 4, .textDim, right: true)
+            } else {
+                add(age, 4, .textDim, right: true)
+                add(alert.user, 8, .row)
+                add(size, 6, .row, right: true)
+                add(alert.pool, 8, .row)
+                add(alert.message, max(0, column + width - at), .textDim)
+            }
+        }
     }
 
     private func poolCountsBytes(_ alert: Alert) -> Bool {
@@ -274,16 +323,7 @@ extension Painter {
         putRight("SIZE", end: end - 1, row, .header)
         for (index, entry) in state.stages.prefix(count).enumerated() {
             let at = row + 1 + index
-            let sign: Glyph
-            switch entry.state.stateClass {
-            case .waiting: sign = .classWaiting
-            case .movingIn: sign = .classIn
-            case .inUse: sign = .classUse
-            case .movingOut: sign = .classOut
-            case .ending: sign = .classEnding
-            case .broken: sign = .classBroken
-            }
-            put(glyph(sign), column, at, entry.state.role)
+            put(glyph(entry.state.stateClass.glyph), column, at, entry.state.role)
             put(cut(entry.state.name, 16), column + 2, at, entry.state.role)
             putRight("\(entry.count)", end: end - 9, at, .row)
             putRight(Amount.short(entry.size), end: end - 1, at, .row)

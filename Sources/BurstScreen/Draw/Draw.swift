@@ -48,7 +48,7 @@ package enum Draw {
 
     /// Rows of a table that are seen at once.
     package static func tableRows(_ state: MonitorState) -> Int {
-        if isTiny(state.size) { return max(1, state.size.rows - 2) }
+        if isTiny(state.size) { return max(1, state.size.rows - 1) }
         let frame = frame(state)
         return max(1, frame.bodyRows - 2 - (frame.detailBelow ? detailRows + 1 : 0))
     }
@@ -58,7 +58,7 @@ package enum Draw {
         let table = state.tables[state.screen]
         let beside = frame(state).detailBeside ? detailColumns + 1 : 0
         return Table.layout(
-            state.screen, width: width - markCells - beside - 1, chosen: table?.columns, skip: table?.skip ?? 0)
+            state.screen, width: width - markCells - beside - 2, chosen: table?.columns, skip: table?.skip ?? 0)
     }
 
     /// The screen of the tab at a column of the tab row.
@@ -187,70 +187,94 @@ struct Painter {
         speed == speed.rounded() ? "\(Int(speed))" : Amount.fixed(speed, decimals: 1)
     }
 
+    /// A piece of the header. The larger its weight, the sooner it is left out; pieces are never cut.
+    private struct Piece {
+        var text: String
+        var role: Role
+        var weight: Int
+    }
+
     private mutating func paintHeader() {
         grid.fill(column: 0, row: 0, columns: columns, rows: 1, Style(.bar))
         let live = state.live.board
         let health = health()
         let isWide = columns >= 78
-        var parts: [(String, Role)] = [("burstmon ", .title)]
         let cluster = live.source.cluster ?? "?"
-        parts.append((isWide ? " cluster=\(cluster)" : " \(cluster)", .bar))
+        var pieces = [
+            Piece(text: "burstmon", role: .title, weight: 7),
+            Piece(text: isWide ? "cluster=\(cluster)" : cluster, role: .bar, weight: 6),
+        ]
+        func add(_ text: String, _ weight: Int, _ role: Role = .bar) {
+            pieces.append(Piece(text: text, role: role, weight: weight))
+        }
         if isWide {
             let plugins = live.burst?.value.plugins.map(\.name).joined(separator: ",") ?? "?"
-            parts.append(("  plugin=\(plugins.isEmpty ? "none" : plugins)", .bar))
+            add("plugin=\(plugins.isEmpty ? "none" : plugins)", 8)
         }
-        parts.append(("  ", .bar))
-        parts.append((health.text, health.role))
+        add(health.text, 0, health.role)
         if case .stale(_, _, let tries, let lastGood) = live.health {
-            if let lastGood { parts.append(("  last good \(context.clock(lastGood))", .bar)) }
-            parts.append(("  try \(tries)", .bar))
+            if let lastGood { add("last good \(context.clock(lastGood))", 3) }
+            add("try \(tries)", 5)
         } else if let burst = live.burst {
             let shown = state.isFrozen ? board.burst ?? burst : burst
             let age = Age.long(seconds: (state.isReplay ? live.now : now).seconds(since: shown.at))
-            if !isWide {
-                parts.append(("  \(age) ago", .bar))
-            } else if state.isReplay {
-                parts.append(("  at \(context.dateTime(live.now))", .bar))
+            if state.isReplay {
+                add(isWide ? "at \(context.dateTime(live.now))" : context.clock(live.now), 2)
+            } else if !isWide {
+                add("\(age) ago", 3)
             } else if columns >= 110, let jobs = live.jobs {
-                parts.append(("  burst \(context.clock(shown.at)) (\(age))", .bar))
-                parts.append(
-                    ("  jobs \(context.clock(jobs.at)) (\(Age.long(seconds: now.seconds(since: jobs.at))))", .bar))
+                add("burst \(context.clock(shown.at)) (\(age))", 3)
+                add("jobs \(context.clock(jobs.at)) (\(Age.long(seconds: now.seconds(since: jobs.at))))", 5)
             } else {
-                parts.append(("  sample \(context.clock(shown.at)) (\(age) ago)", .bar))
+                add("sample \(context.clock(shown.at)) (\(age) ago)", 3)
             }
         }
-        if !state.isReplay, isWide {
+        if !state.isReplay, live.calls.burstInterval > 0 {
             let calls = live.calls
-            if calls.burstInterval > 0 {
-                parts.append(("  poll \(calls.burstInterval)s", calls.intervalReason.isEmpty ? .bar : .stale))
-                if columns >= 110 {
-                    parts.append(("/\(calls.jobsInterval)s  rpc \(calls.perMinute)/min", .bar))
-                    if !calls.intervalReason.isEmpty { parts.append(("  (\(calls.intervalReason))", .bar)) }
-                }
+            if columns >= 110 {
+                add("poll \(calls.burstInterval)s/\(calls.jobsInterval)s", 4)
+                add("rpc \(calls.perMinute)/min", 9)
+            } else {
+                add(isWide ? "poll \(calls.burstInterval)s" : "\(calls.burstInterval)s", 4)
             }
-        } else if !state.isReplay, live.calls.burstInterval > 0 {
-            parts.append(("  \(live.calls.burstInterval)s", .bar))
+            if !calls.intervalReason.isEmpty, isWide { add("(\(calls.intervalReason))", 10) }
         }
-        if state.isReadOnly { parts.append(("  read-only", .readOnly)) }
-        if state.isRecording, columns >= 100 { parts.append(("  rec on", .bar)) }
-        if !state.tags.isEmpty { parts.append(("  \(state.tags.count) tagged", .rowTagged)) }
-        let counts = "\(glyph(.markCrit))\(live.criticalCount) \(glyph(.markWarn))\(live.warningCount)"
-        let end = columns < 78 ? columns - CharacterWidth.cells(of: counts) - 2 : columns
+        if state.isReadOnly { add("read-only", 1, .readOnly) }
+        if state.isRecording { add("rec on", 9) }
+        if !state.tags.isEmpty { add("\(state.tags.count) tagged", 1, .rowTagged) }
+        let end = isWide ? columns : columns - CharacterWidth.cells(of: countsText) - 2
+        func width() -> Int { pieces.reduce(-2) { $0 + CharacterWidth.cells(of: $1.text) + 2 } }
+        while width() > end, let heaviest = pieces.indices.max(by: { pieces[$0].weight < pieces[$1].weight }),
+            pieces[heaviest].weight > 0
+        {
+            pieces.remove(at: heaviest)
+        }
         var at = 0
-        for (text, role) in parts where at < end {
+        for piece in pieces where at < end {
+            let isPlain = piece.role == .bar || piece.role == .title
             at += grid.put(
-                text, column: at, row: 0, Style(role, over: role == .bar || role == .title ? nil : .bar),
-                width: end - at)
+                piece.text, column: at, row: 0, Style(piece.role, over: isPlain ? nil : .bar), width: end - at)
+            at += 2
         }
-        if columns < 78 { paintCounts(row: 0) }
+        if !isWide { paintCounts(row: 0) }
     }
+
+    /// Open alerts in figures; dashes while nothing is known.
+    private var countTexts: (crit: String, warn: String) {
+        let live = state.live.board
+        guard live.burst != nil || !live.alerts.isEmpty else {
+            return ("\(glyph(.markCrit))-", "\(glyph(.markWarn))-")
+        }
+        return ("\(glyph(.markCrit))\(live.criticalCount)", "\(glyph(.markWarn))\(live.warningCount)")
+    }
+
+    private var countsText: String { "\(countTexts.crit) \(countTexts.warn)" }
 
     /// `!3 ~2` at the right end of a row.
     private mutating func paintCounts(row: Int) {
         let crit = state.live.board.criticalCount
         let warn = state.live.board.warningCount
-        let critText = "\(glyph(.markCrit))\(crit)"
-        let warnText = "\(glyph(.markWarn))\(warn)"
+        let (critText, warnText) = countTexts
         let end = columns - 1
         putRight(warnText, end: end, row, warn > 0 ? .severityWarn : .textDim)
         putRight(critText, end: end - CharacterWidth.cells(of: warnText) - 1, row, crit > 0 ? .severityCrit : .textDim)
@@ -281,7 +305,7 @@ struct Painter {
             ? "asking for \(Age.long(seconds: now.seconds(since: calls.runningSince!)))"
             : next > 0 ? "next try in \(next)s" : "trying"
         let old = lastGood == nil ? "no data yet" : "data below is OLD; cancel is locked"
-        let lines = ["!! \(reason)", "!! \(wait)  R=try now  \(old)"]
+        let lines = ["!! \(fitting(reason, columns - 3))", "!! \(wait)  R=try now  \(old)"]
         if frame.bannerRows == 2 {
             for (index, line) in lines.enumerated() {
                 grid.fill(column: 0, row: 2 + index, columns: columns, rows: 1, Style(.stale))
@@ -291,6 +315,17 @@ struct Painter {
             grid.fill(column: 0, row: 1, columns: columns, rows: 1, Style(.stale))
             put(cut(lines[0], columns), 0, 1, .stale)
         }
+    }
+
+    /// Slurm's words, without the name of the function that failed where there is no room for it.
+    private func fitting(_ reason: String, _ width: Int) -> String {
+        guard CharacterWidth.cells(of: reason) > width else { return reason }
+        let words = " error: "
+        var text = Substring(reason)
+        while let first = text.indices.first(where: { text[$0...].hasPrefix(words) }) {
+            text = text[text.index(first, offsetBy: words.count)...]
+        }
+        return text.isEmpty ? reason : String(text)
     }
 
     mutating func paintFooter() {
@@ -317,13 +352,29 @@ struct Painter {
                 (.replayGoTo, "time"), (.search, "Find"), (.filter, "Filter"), (.quit, "Quit"), (.command, "command"),
             ]
         }
+        if columns < 78 {
+            // The letters stand before their words without a blank, and what must not be missed comes first.
+            keys =
+                state.isReplay
+                ? [
+                    (.help, "Help"), (.replayPrevious, "back"), (.replayNext, "on"), (.replayToggle, "play"),
+                    (.quit, "Quit"),
+                ]
+                : [
+                    (.help, "Help"), (.search, "Find"), (.filter, "Filt"), (.sort, "Sort"), (.pause, "Paus"),
+                    (.cancel, "Canc"), (.quit, "Quit"), (.refresh, "Refresh"), (.command, "command"),
+                ]
+        }
         var at = 0
         for (action, text) in keys {
             guard let bound = state.keys.keys[action], let key = bound.first else { continue }
+            let isTight = columns < 78 || action == .command
             let name = key.name
-            if at + name.count + text.count + 2 > columns { break }
+            let isTerse = columns < 42 && action == .quit
+            let word = isTerse ? "" : (isTight ? "" : " ") + text
+            if at + CharacterWidth.cells(of: name + word) > columns { break }
             at += grid.put(name, column: at, row: row, Style(.barKey))
-            at += grid.put(" " + text + "  ", column: at, row: row, Style(.bar))
+            at += grid.put(word + (columns < 78 ? " " : "  "), column: at, row: row, Style(.bar))
         }
         if columns >= 100, let last = board.events.last {
             let text = "\(context.clock(last.at)) \(last.subject.short) \(last.text)"
@@ -352,9 +403,12 @@ struct Painter {
         let behind = prompt.edit.characters.count - prompt.edit.cursor
         grid.cursor = (max(used, min(columns - 1, end - behind)), row)
         let hint = prompt.fault.isEmpty ? prompt.completions.joined(separator: " ") : prompt.fault
-        if !hint.isEmpty, rows > 2 {
-            grid.fill(column: 0, row: row - 1, columns: columns, rows: 1, Style(.text))
-            put(cut(hint, columns), 0, row - 1, prompt.fault.isEmpty ? .textDim : .textError)
+        guard !hint.isEmpty, rows > 2 else { return }
+        let role: Role = prompt.fault.isEmpty ? .textDim : .textError
+        let lines = wrap(Draw.Line(hint, role), width: columns).prefix(min(3, rows - 2))
+        grid.fill(column: 0, row: row - lines.count, columns: columns, rows: lines.count, Style(.text))
+        for (index, line) in lines.enumerated() {
+            paintLines([line], from: 0, row: row - lines.count + index, rows: 1)
         }
     }
 
@@ -367,7 +421,7 @@ struct Painter {
         let age = live.ageSeconds.map { _ in
             Age.short(seconds: (state.isReplay ? live.now : now).seconds(since: live.burst!.at))
         }
-        let counts = "\(glyph(.markCrit))\(live.criticalCount) \(glyph(.markWarn))\(live.warningCount)"
+        let counts = countsText
         var at = grid.put("bb ", column: 0, row: 0, Style(.title))
         at += grid.put(
             health.text.split(separator: " ").first.map(String.init) ?? "", column: at, row: 0, Style(health.role))
@@ -381,7 +435,7 @@ struct Painter {
             let table = state.tables[state.screen]!
             let order = shownRows()
             let placed = Table.layout(state.screen, width: columns - 2, chosen: table.columns, skip: table.skip)
-            for place in table.top..<max(table.top, min(order.count, table.top + rows - 2)) {
+            for place in table.top..<max(table.top, min(order.count, table.top + rows - 1)) {
                 paintRow(Int(order[place]), place: place, at: row, placed, marks: 2, width: columns)
                 row += 1
             }
@@ -511,8 +565,9 @@ struct Painter {
             shown == total
             ? "\(Amount.grouped(UInt64(total)))"
             : "\(Amount.grouped(UInt64(shown))) of \(Amount.grouped(UInt64(total)))"
+        let noun = total == 1 ? String(state.screen.name.dropLast()) : state.screen.name
         var right =
-            "\(counted)  sort \(table.query.sort.uppercased()) \(glyph(table.query.descending ? .sortDown : .sortUp))"
+            "\(counted) \(noun)  sort \(table.query.sort.uppercased()) \(glyph(table.query.descending ? .sortDown : .sortUp))"
         if !state.search.isEmpty { right = "find \"\(state.search)\"  " + right }
         if state.isFrozen, !state.isPaused { right = "order frozen  " + right }
         let restricted = board.burst?.value.plugins.contains(where: \.hidesOtherUsers) ?? false
@@ -661,19 +716,19 @@ extension Draw {
         lines.append(
             Line([
                 ("scontrol show \(shown)", .textStrong),
-                ("   on demand only: it runs a script on the controller", .textDim),
+                ("   on demand: runs a script on the controller", .textDim),
             ]))
         if let since = data.statusRunningSince {
             lines.append(
                 Line(
-                    "asking for \(Age.long(seconds: now.seconds(since: since))) ... (ended after its limit)",
+                    "asking for \(Age.long(seconds: now.seconds(since: since))); a time limit ends it",
                     .severityWarn))
         }
         guard let status = data.status else {
             lines.append(Line(""))
             lines.append(
-                Line("O asks with arguments, :bbstat ARGS and :dwstat ARGS too; for DataWarp: sessions, instances,"))
-            lines.append(Line("configurations, nodes, pools, most, all."))
+                Line("O asks, with arguments where the script takes some; so do :bbstat and :dwstat."))
+            lines.append(Line("For DataWarp: sessions, instances, configurations, nodes, pools, most, all."))
             return lines
         }
         let zone = state.zone

@@ -29,6 +29,7 @@ package enum Command {
         Verb(name: "sort", argument: "COLUMN", text: "sort this screen"),
         Verb(name: "speed", argument: "N", text: "replay: N times as fast"),
         Verb(name: "state", argument: "[NAME*]", text: "only one state, globs too"),
+        Verb(name: "stop", argument: "", text: "forget the cancels that are not sent yet"),
         Verb(name: "theme", argument: "NAME", text: "another theme"),
         Verb(name: "user", argument: "[NAME]", text: "only one user"),
     ]
@@ -47,6 +48,9 @@ package enum Command {
         case "q", "quit", "q!", "wq": return [.quit]
         case "help", "h": state.overlay = .help(top: 0)
         case "refresh", "r": return [.source(.refresh)]
+        case "stop":
+            state.say("\(state.live.cancelsWaiting) cancels were waiting; none of them is sent any more", at: now)
+            return [.source(.stopCancels)]
         case "ack": return Monitor.perform(.acknowledge, &state, at: now)
         case "bbstat", "dwstat":
             _ = Monitor.go(to: .status, &state)

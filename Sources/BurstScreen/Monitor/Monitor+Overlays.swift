@@ -138,11 +138,11 @@ extension Monitor {
                 state.overlay = .text(
                     title: "\(name) is persistent: no job to cancel",
                     lines: [
-                        "A persistent buffer is destroyed by a job of its owner (of an administrator",
-                        "where the site wants it),",
-                        "for example:", "", "  #!/bin/bash", "  #BB destroy_persistent name=\(name)", "",
-                        "  sbatch -N0 destroy.sh        (add  hurry  to the directive to lose its data)", "",
-                        "Jobs that use it now lose it at once: Slurm does not wait for them.",
+                        "A persistent buffer is destroyed by a job of its owner, or of an administrator",
+                        "where the site wants it. For example destroy.sh:", "", "  #!/bin/bash",
+                        "  #BB destroy_persistent name=\(name)", "", "and then:", "", "  sbatch -N0 destroy.sh", "",
+                        "With the word hurry behind the name its data is not staged out but LOST.",
+                        "Jobs that use the buffer lose it at once: Slurm does not wait for them.",
                     ], top: 0)
                 return []
             }
@@ -175,13 +175,14 @@ extension Monitor {
         return data.board.jobs?.value.first { $0.id == id }
     }
 
-    /// A job's reason in one line. `scontrol show job` prints underscores for blanks; where squeue told the same reason, its
-    /// words are shown.
-    static func reason(_ job: Job, _ data: Delivery) -> String {
-        let line = job.reasonLine
-        guard let told = data.board.jobs?.value.first(where: { $0.id == job.id })?.reasonLine else { return line }
-        let underscored = String(told.map { $0 == " " ? "_" : $0 })
-        return underscored == line ? told : line
+    /// What is known of the targets of a dialog, in one pass: there may be 100,000 jobs, and this is asked at every key.
+    static func targets(_ dialog: CancelDialog, _ data: Delivery) -> [JobID: Job] {
+        var known: [JobID: Job] = [:]
+        let wanted = Set(dialog.jobs.filter { data.details[$0] == nil })
+        for id in dialog.jobs { if let detail = data.details[id] { known[id] = detail.value?.job } }
+        guard !wanted.isEmpty, let jobs = data.board.jobs?.value else { return known }
+        for index in jobs.indices where wanted.contains(jobs[index].id) { known[jobs[index].id] = jobs[index] }
+        return known
     }
 
     /// The part of a job that decides what a cancel does.
@@ -194,15 +195,16 @@ extension Monitor {
             return detail.at >= dialog.openedAt && job.id == dialog.jobs[0]
         }
         guard let jobs = data.board.jobs, jobs.at >= dialog.openedAt else { return false }
-        let known = Set(jobs.value.map(\.id))
-        return dialog.jobs.allSatisfy { known.contains($0) }
+        let wanted = Set(dialog.jobs)
+        return jobs.value.indices.count { wanted.contains(jobs.value[$0].id) } >= wanted.count
     }
 
     /// New data while the popup is open: a target that changed sends the focus back to Keep.
     static func noticeChanges(_ state: inout MonitorState) {
         guard case .cancel(var dialog)? = state.overlay else { return }
+        let targets = targets(dialog, state.live)
         for id in dialog.jobs {
-            guard let job = target(id, state.live) else { continue }
+            guard let job = targets[id] else { continue }
             let now = situation(job)
             if let before = dialog.shown[id], before != now {
                 dialog.notice = "\(id) changed: \(before) -> \(now)"

@@ -220,6 +220,12 @@ package struct MonitorState: Sendable {
         return Int(rows[min(max(0, table.place), rows.count - 1)])
     }
 
+    /// Where a job stands in the newest reply of squeue, which has an order of its own.
+    func jobIndex(of id: JobID, _ board: Board) -> Int? { board.jobs?.value.firstIndex { $0.id == id } }
+
+    /// The row of a job's buffer.
+    func bufferRow(of id: JobID, _ board: Board) -> BufferRow? { board.bufferRows.first { $0.key.id.jobID == id } }
+
     package mutating func say(_ text: String, role: Role = .textDim, at now: Timestamp, seconds: Int = 6) {
         message = text
         messageRole = role

@@ -40,6 +40,15 @@ extension Optional where Wrapped == String {
     fileprivate var filterValue: FilterValue { map { .text($0) } ?? .none }
 }
 
+extension Amount {
+    /// As `short`, without decimals that say nothing: `1G`, not `1.00G`.
+    func briefest(bytes: Bool) -> String {
+        var text = short(bytes: bytes)
+        if let unit = text.last, text.dropLast().hasSuffix(".00") { text = text.dropLast(4) + String(unit) }
+        return text
+    }
+}
+
 /// A dash where Slurm has nothing.
 private func dash(_ text: String?) -> (text: String, role: Role) {
     text.map { ($0, Role.row) } ?? ("-", .textDim)
@@ -90,7 +99,16 @@ extension Table {
             amount("drained", "DRAIN", weight: 4, role: .poolDrained) { $0.pool.drainedAmount },
             amount("free", "FREE", weight: 0, role: .poolFree) { $0.pool.free },
             amount("fit", "FIT", weight: 2, aliases: ["largest"]) { $0.pool.largestRequest },
-            amount("granularity", "GRAN", weight: 5, aliases: ["gran"]) { $0.pool.granularity },
+            Column(
+                "granularity", "GRAN", width: 7, widthMax: 10, weight: 5, right: true, kind: .amount,
+                aliases: ["gran"],
+                cell: { context, index in
+                    let pool = context.board.poolRows[index].pool
+                    return (pool.granularity.briefest(bytes: pool.countsBytes), .row)
+                },
+                value: { context, index in
+                    (context.board.poolRows[index].pool.granularity.value).map { .amount($0) } ?? .none
+                }),
             Column(
                 "grains", "GRAINS", width: 6, weight: 8, right: true, kind: .number,
                 cell: { context, index in
@@ -168,7 +186,7 @@ extension Table {
                     let row = context.board.bufferRows[index]
                     if row.gone != nil { return ("(gone)", .rowGone) }
                     guard let state = context.board.buffer(row)?.state else { return ("-", .textDim) }
-                    return (state.name, state.role)
+                    return (state == .teardownFail ? "td-fail" : state.name, state.role)
                 },
                 value: { context, index in
                     let row = context.board.bufferRows[index]
@@ -298,7 +316,7 @@ extension Table {
                 value: { context, index in get(context.board, context.board.jobRows[index]).filterValue })
         }
         return [
-            text("job", "JOB", width: 11, widthMax: 14, weight: 0, aliases: ["id"], free: true) { board, row in
+            text("job", "JOB", width: 11, widthMax: 12, weight: 0, aliases: ["id"], free: true) { board, row in
                 board.job(row).shortID
             },
             text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in board.job(row).user },
@@ -306,7 +324,7 @@ extension Table {
                 board.job(row).state.code
             },
             Column(
-                "state", "BB STATE", width: 12, widthMax: 14, weight: 0, aliases: ["stage"], free: true,
+                "state", "BB STATE", width: 13, widthMax: 14, weight: 0, aliases: ["stage"], free: true,
                 cell: { context, index in
                     guard let state = context.board.job(context.board.jobRows[index]).bufferState else {
                         return ("-", .textDim)
@@ -336,10 +354,20 @@ extension Table {
                 "age", "AGE", width: 4, widthMax: 5, weight: 5, right: true, kind: .seconds,
                 cell: { context, index in (context.board.jobRows[index].ageText(at: context.now), .row) },
                 value: { context, index in .seconds(context.now.seconds(since: context.board.jobRows[index].since)) }),
-            text("reason", "REASON", width: 14, widthMax: 80, weight: 4, free: true) { board, row in
-                let reason = board.job(row).reasonLine
-                return reason == "None" ? nil : reason
-            },
+            Column(
+                "reason", "REASON", width: 14, widthMax: 80, weight: 4, free: true,
+                cell: { context, index in
+                    let reason = context.board.job(context.board.jobRows[index]).reasonLine
+                    // Which plugin failed is the least that can be said of a failure.
+                    for prefix in ["burst_buffer/datawarp: ", "burst_buffer/lua: "] where reason.hasPrefix(prefix) {
+                        return (String(reason.dropFirst(prefix.count)), .row)
+                    }
+                    return dash(reason == "None" ? nil : reason)
+                },
+                value: { context, index in
+                    let reason = context.board.job(context.board.jobRows[index]).reasonLine
+                    return reason == "None" ? .none : .text(reason)
+                }),
             Column(
                 "start", "START", width: 8, widthMax: 19, weight: 11, kind: .seconds, aliases: ["expected"],
                 cell: { context, index in
@@ -370,22 +398,22 @@ extension Table {
 
     static let eventColumns: [Column] = [
         Column(
-            "time", "TIME", width: 8, weight: 0, kind: .seconds,
+            "time", "TIME", width: 8, weight: 4, kind: .seconds,
             cell: { context, index in (context.clock(context.board.events[index].at), .textDim) },
             value: { context, index in .seconds(context.now.seconds(since: context.board.events[index].at)) }),
         Column(
-            "level", "LVL", width: 4, weight: 1, free: true,
+            "level", "LVL", width: 4, weight: 6, free: true,
             cell: { context, index in
                 let level = context.board.events[index].level
                 return (level.rawValue, level.role)
             },
             value: { context, index in .text(context.board.events[index].level.rawValue) }),
         Column(
-            "kind", "KIND", width: 10, weight: 3, free: true,
+            "kind", "KIND", width: 10, weight: 5, free: true,
             cell: { context, index in (context.board.events[index].kind.rawValue, .row) },
             value: { context, index in .text(context.board.events[index].kind.rawValue) }),
         Column(
-            "subject", "SUBJECT", width: 11, widthMax: 18, weight: 0, aliases: ["id"], free: true,
+            "subject", "SUBJECT", width: 10, widthMax: 12, weight: 0, aliases: ["id"], free: true,
             cell: { context, index in (context.board.events[index].subject.short, .textStrong) },
             value: { context, index in .text(context.board.events[index].subject.short) }),
         Column(
@@ -393,7 +421,7 @@ extension Table {
             cell: { context, index in (context.board.events[index].user, .row) },
             value: { context, index in .text(context.board.events[index].user) }),
         Column(
-            "event", "EVENT", width: 20, widthMax: 400, weight: 0, aliases: ["text"], free: true,
+            "event", "EVENT", width: 14, widthMax: 400, weight: 0, aliases: ["text"], free: true,
             cell: { context, index in (context.board.events[index].text, .row) },
             value: { context, index in .text(context.board.events[index].text) }),
     ]
