@@ -1,7 +1,9 @@
 /// How many terminal cells text takes (monitor.md §3.3: text is measured in cells and clipped on a cell boundary).
 ///
-/// Terminals disagree about emoji sequences: one draws a family in two cells, another in eight. Only what all of them draw
-/// alike is passed on: a base character with a few combining marks, one by one. Joiners, variation selectors, skin tones and
+/// Terminals disagree about emoji sequences: one draws a family in two cells, another in eight. Only what all of them
+/// draw
+/// alike is passed on: a base character with a few combining marks, one by one. Joiners, variation selectors, skin
+/// tones and
 /// marks of direction are dropped, so a family becomes its members, side by side.
 package enum CharacterWidth {
     /// The most combining marks that stay with their base (curses keeps five characters a cell); more are dropped.

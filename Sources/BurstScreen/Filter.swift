@@ -46,8 +46,10 @@ package struct FilterError: Error, Hashable, Sendable, CustomStringConvertible {
 /// An expression that chooses rows: `pool=wlm* state!=running,staged-in size>1.5T age>=2h30m "two words" or not alice`.
 ///
 /// Terms are `column OP value` with `=` `!=` (`*` and `?` stand for any text and any one character, commas separate
-/// alternatives, `""` means a row without a value), `<` `<=` `>` `>=` (amounts, ages and numbers) and `~` `!~` (contains).
-/// Other words are looked for in the main columns. Blanks mean and; `or`, `not` or `!`, and parentheses do what they say.
+/// alternatives, `""` means a row without a value), `<` `<=` `>` `>=` (amounts, ages and numbers) and `~` `!~`
+/// (contains).
+/// Other words are looked for in the main columns. Blanks mean and; `or`, `not` or `!`, and parentheses do what they
+/// say.
 /// Upper and lower case are the same. Quotes take any text literally.
 package struct Filter: Hashable, Sendable {
     package let text: String

@@ -1,5 +1,6 @@
 extension Filter {
-    /// What the text could become: the whole text with its last word completed, best first. After an operator the values
+    /// What the text could become: the whole text with its last word completed, best first. After an operator the
+    /// values
     /// of that column are offered, else columns' names.
     package static func completions(
         for text: String, fields: [FilterField], values: (Int) -> [String]

@@ -62,7 +62,8 @@ package struct Grid: Hashable, Sendable {
     }
 
     /// Writes `text` at a place, at most `width` cells of it, and returns the number of cells used.
-    /// A wide character that would be cut is replaced by a space. What is left of an overwritten wide character becomes a space.
+    /// A wide character that would be cut is replaced by a space. What is left of an overwritten wide character
+    /// becomes a space.
     @discardableResult
     package mutating func put(
         _ text: String, column: Int, row: Int, _ style: Style, width: Int = Int.max
@@ -148,7 +149,8 @@ package struct Grid: Hashable, Sendable {
         }
     }
 
-    /// Lays another grid over this one, its top left corner at a place. Wide characters that the edge cuts become spaces.
+    /// Lays another grid over this one, its top left corner at a place. Wide characters that the edge cuts become
+    /// spaces.
     /// A cursor in the other grid becomes the cursor; without one, the cursor stays.
     package mutating func lay(_ other: Grid, column: Int, row: Int) {
         for line in Self.visible(row, other.size.rows, size.rows) {

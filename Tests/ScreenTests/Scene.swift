@@ -11,7 +11,8 @@ func expectScreen(_ grid: Grid, _ name: String, at location: SourceLocation = #_
     }
 }
 
-/// A cluster in trouble, told by Slurm's own texts and watched for two hours: two plugins, each with its kind of trouble.
+/// A cluster in trouble, told by Slurm's own texts and watched for two hours: two plugins, each with its kind of
+/// trouble.
 struct Scene {
     /// When the screens are looked at.
     static let now = Timestamp(rfc3339: "2026-11-22T14:02:15Z")!

@@ -1,4 +1,5 @@
-/// Everything a key can do. One table serves the dispatcher, the help and the settings file, so they cannot drift apart.
+/// Everything a key can do. One table serves the dispatcher, the help and the settings file, so they cannot drift
+/// apart.
 package enum Action: String, CaseIterable, Hashable, Sendable {
     case help, command, search, searchNext = "search-next", searchPrevious = "search-previous", filter
     case pickPool = "pick-pool", pickUser = "pick-user", pickState = "pick-state"

@@ -175,7 +175,8 @@ extension Monitor {
         return data.board.jobs?.value.first { $0.id == id }
     }
 
-    /// What is known of the targets of a dialog, in one pass: there may be 100,000 jobs, and this is asked at every key.
+    /// What is known of the targets of a dialog, in one pass: there may be 100,000 jobs, and this is asked at every
+    /// key.
     static func targets(_ dialog: CancelDialog, _ data: Delivery) -> [JobID: Job] {
         var known: [JobID: Job] = [:]
         let wanted = Set(dialog.jobs.filter { data.details[$0] == nil })

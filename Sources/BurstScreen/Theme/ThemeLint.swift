@@ -20,7 +20,8 @@ package enum ThemeLint {
         [.bufferTeardownFail, .bufferAllocRevoke, .bufferUnknown],
     ]
 
-    /// How far apart two roles must look to every kind of eyes, in OKLab, unless their attributes differ. More than twice
+    /// How far apart two roles must look to every kind of eyes, in OKLab, unless their attributes differ. More than
+    /// twice
     /// what is just seen between large patches, since text is small.
     package static let distanceMin = 0.05
 
