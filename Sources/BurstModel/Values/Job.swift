@@ -49,7 +49,7 @@ package struct Job: Hashable, Sendable {
     /// Held by its owner, an administrator or a failed hook: priority 0, or a reason that says so.
     package var isHeld: Bool {
         if priority == 0 { return true }
-        return reason.hasPrefix("JobHeld") || reason.contains(": JobHeldAdmin")
+        return reason.hasPrefix("JobHeld") || reason.hasPrefix("burst_buffer/") && reason.contains(": JobHeldAdmin")
     }
 
     /// The job asks for a burst buffer.
@@ -63,7 +63,8 @@ package struct Job: Hashable, Sendable {
 
     /// The reason in one line: newlines become blanks.
     package var reasonLine: String {
-        reason.split(whereSeparator: \.isNewline).joined(separator: " ")
+        guard reason.utf8.contains(where: { $0 == 0x0a || $0 == 0x0d }) else { return reason }
+        return reason.split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 
     /// Failures that slurmctld noted, oldest first.

@@ -51,11 +51,32 @@ package struct Board: Hashable, Sendable {
 
     package func job(_ row: BufferRow) -> Job? { row.job.map { jobs!.value[Int($0)] } }
     package func job(_ row: JobRow) -> Job { jobs!.value[Int(row.job)] }
+
+    // One field at a time: filters and sorting look at 100,000 rows, and a copy of a whole buffer or job counts the
+    // references of a dozen strings.
+
+    /// A field of a row's buffer.
+    @inline(__always)
+    package func buffer<Value>(_ row: BufferRow, _ get: (Buffer) -> Value) -> Value? {
+        if let place = row.place { return get(burst!.value.plugins[Int(place.plugin)].buffers[Int(place.index)]) }
+        return row.gone.map { get($0.buffer) }
+    }
+
+    /// A field of a row's job.
+    @inline(__always)
+    package func job<Value>(_ row: BufferRow, _ get: (Job) -> Value) -> Value? {
+        row.job.map { get(jobs!.value[Int($0)]) }
+    }
+
+    /// A field of a row's job.
+    @inline(__always)
+    package func job<Value>(_ row: JobRow, _ get: (Job) -> Value) -> Value { get(jobs!.value[Int(row.job)]) }
+
     package func pool(_ row: PoolRow) -> Pool { row.pool }
 
     /// The joined buffer state that tells the stage: the job's own where it is known, else the buffer's.
     package func stage(_ row: BufferRow) -> BufferState {
-        job(row)?.bufferState ?? buffer(row)?.state ?? .other("?")
+        (job(row) { $0.bufferState } ?? nil) ?? buffer(row) { $0.state } ?? .other("?")
     }
 
     package var criticalCount: Int { alerts.count { $0.severity == .crit && !$0.acknowledged } }

@@ -136,11 +136,12 @@ extension Watch {
             findings.add(15) {
                 let gap = used > total.sum ? used - total.sum : total.sum - used
                 let what = used > total.sum ? "more" : "less"
+                let text = Amount(gap).hasUnit ? Amount(gap).text : Amount(gap).short(bytes: pool.countsBytes)
                 return alert(
                     "R15", isRestricted ? .info : .warn, pool, isRestricted ? "restricted" : "accounting gap",
                     isRestricted
-                        ? "restricted view: \(Amount(gap).text) of others are in use and hidden (PrivateData)"
-                        : "\(pool.used.text) used, \(Amount(gap).text) \(what) than the buffers shown (\(total.count))",
+                        ? "restricted view: \(text) of others are in use and hidden (PrivateData)"
+                        : "\(pool.used.text) used, \(text) \(what) than the buffers shown (\(total.count))",
                     since: at, size: Amount(gap))
             }
         }

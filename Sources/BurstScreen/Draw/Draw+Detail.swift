@@ -54,7 +54,7 @@ extension Draw {
             lines.append(Line("no longer reported since \(context.clock(gone))", .severityCrit))
         }
         lines += alertLines(context.board.alerts.filter { $0.subject == .pool(pool.key) })
-        let top = largest(context.board) { $0.key.plugin == pool.plugin && $1.pool == pool.name }
+        let top = largest(context.board) { $1.pool == pool.name && $0.key.plugin == pool.plugin }
         if !top.isEmpty { lines.append(Line("largest buffers (Enter shows all)", .textDim)) }
         for buffer in top {
             let value = context.board.buffer(buffer)
@@ -76,8 +76,8 @@ extension Draw {
     private static func largest(_ board: Board, where fits: (BufferRow, Buffer) -> Bool) -> [BufferRow] {
         var kept: [(size: UInt64, row: BufferRow)] = []
         for row in board.bufferRows {
-            guard let buffer = board.buffer(row), fits(row, buffer) else { continue }
-            let size = buffer.size.known ?? 0
+            let found = board.buffer(row) { fits(row, $0) ? $0.size.known ?? 0 : nil }
+            guard let size = found ?? nil else { continue }
             if kept.count == listedMax, let last = kept.last, size <= last.size { continue }
             let place = kept.firstIndex { $0.size < size } ?? kept.count
             kept.insert((size, row), at: place)

@@ -166,8 +166,8 @@ extension Table {
             text("id", "ID", width: 11, widthMax: 16, weight: 0, aliases: ["job", "name"], free: true) { _, row in
                 row.key.id.short
             },
-            text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { $0.buffer($1)?.user },
-            text("pool", "POOL", width: 8, widthMax: 16, weight: 3, free: true) { $0.buffer($1)?.pool },
+            text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in board.buffer(row) { $0.user } },
+            text("pool", "POOL", width: 8, widthMax: 16, weight: 3, free: true) { board, row in board.buffer(row) { $0.pool } ?? nil },
             Column(
                 "size", "SIZE", width: 7, widthMax: 10, weight: 0, right: true, kind: .amount,
                 cell: { context, index in
@@ -178,7 +178,7 @@ extension Table {
                     )
                 },
                 value: { context, index in
-                    (context.board.buffer(context.board.bufferRows[index])?.size.value).map { .amount($0) } ?? .none
+                    (context.board.buffer(context.board.bufferRows[index]) { $0.size.value } ?? nil).map { .amount($0) } ?? .none
                 }),
             Column(
                 "alloc", "ALLOC", width: 10, widthMax: 13, weight: 4, aliases: ["allocation"], free: true,
@@ -191,7 +191,7 @@ extension Table {
                 value: { context, index in
                     let row = context.board.bufferRows[index]
                     if row.gone != nil { return .text("gone") }
-                    return (context.board.buffer(row)?.state.name).filterValue
+                    return context.board.buffer(row) { $0.state.name }.filterValue
                 }),
             Column(
                 "state", "JOB BB STATE", width: 13, widthMax: 14, weight: 0, aliases: ["stage"], free: true,
@@ -207,7 +207,9 @@ extension Table {
                     if row.key.id.isPersistent { return .text("persistent") }
                     return .text(context.board.stage(row).name)
                 }),
-            text("jobstate", "ST", width: 2, weight: 6, aliases: ["st"]) { $0.job($1)?.state.code },
+            text("jobstate", "ST", width: 2, weight: 6, aliases: ["st"]) { board, row in
+                board.job(row) { $0.state.code }
+            },
             Column(
                 "age", "AGE", width: 4, widthMax: 5, weight: 1, right: true, kind: .seconds,
                 cell: { context, index in (context.board.bufferRows[index].ageText(at: context.now), .row) },
@@ -220,13 +222,15 @@ extension Table {
                     return (row.flag, row.severity?.role ?? .row)
                 },
                 value: { context, index in .text(context.board.bufferRows[index].flag) }),
-            text("jobname", "JOB NAME", width: 12, widthMax: 24, weight: 12) { $0.job($1)?.name },
+            text("jobname", "JOB NAME", width: 12, widthMax: 24, weight: 12) { board, row in
+                board.job(row) { $0.name }
+            },
             text("reason", "REASON", width: 20, widthMax: 60, weight: 13) { board, row in
                 board.job(row).map(\.reasonLine).flatMap { $0 == "None" ? nil : $0 }
             },
-            text("account", "ACCOUNT", width: 10, weight: 14) { $0.buffer($1)?.account },
-            text("partition", "PARTITION", width: 10, weight: 15) { $0.buffer($1)?.partition },
-            text("qos", "QOS", width: 8, weight: 16) { $0.buffer($1)?.qos },
+            text("account", "ACCOUNT", width: 10, weight: 14) { board, row in board.buffer(row) { $0.account } ?? nil },
+            text("partition", "PARTITION", width: 10, weight: 15) { board, row in board.buffer(row) { $0.partition } ?? nil },
+            text("qos", "QOS", width: 8, weight: 16) { board, row in board.buffer(row) { $0.qos } ?? nil },
             Column(
                 "created", "CREATED", width: 19, weight: 17, kind: .seconds, usual: false,
                 cell: { context, index in
@@ -242,7 +246,7 @@ extension Table {
                     dash((context.board.buffer(context.board.bufferRows[index])?.uid).map { "\($0)" })
                 },
                 value: { context, index in
-                    (context.board.buffer(context.board.bufferRows[index])?.uid).map { .number(Int64($0)) } ?? .none
+                    context.board.buffer(context.board.bufferRows[index]) { .number(Int64($0.uid)) } ?? .none
                 }),
             text("plugin", "PLUGIN", width: 8, weight: 19, usual: false) { _, row in row.key.plugin },
             text("class", "CLASS", width: 10, weight: 20, usual: false) { $0.stage($1).stateClass.rawValue },
@@ -317,11 +321,11 @@ extension Table {
         }
         return [
             text("job", "JOB", width: 11, widthMax: 12, weight: 0, aliases: ["id"], free: true) { board, row in
-                board.job(row).shortID
+                board.job(row) { $0.shortID }
             },
-            text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in board.job(row).user },
+            text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in board.job(row) { $0.user } },
             text("jobstate", "ST", width: 2, weight: 0, aliases: ["st"], free: true) { board, row in
-                board.job(row).state.code
+                board.job(row) { $0.state.code }
             },
             Column(
                 "state", "BB STATE", width: 13, widthMax: 14, weight: 0, aliases: ["stage"], free: true,
@@ -332,7 +336,7 @@ extension Table {
                     return (state.name, state.role)
                 },
                 value: { context, index in
-                    (context.board.job(context.board.jobRows[index]).bufferState?.name).filterValue
+                    context.board.job(context.board.jobRows[index]) { $0.bufferState?.name }.filterValue
                 }),
             text("pool", "POOL", width: 8, widthMax: 14, weight: 3, free: true) { _, row in row.pool },
             Column(
@@ -348,7 +352,7 @@ extension Table {
                     context.board.job(context.board.jobRows[index]).isHeld ? ("HELD", .severityWarn) : ("", .row)
                 },
                 value: { context, index in
-                    .text(context.board.job(context.board.jobRows[index]).isHeld ? "held" : "")
+                    .text(context.board.job(context.board.jobRows[index]) { $0.isHeld } ? "held" : "")
                 }),
             Column(
                 "age", "AGE", width: 4, widthMax: 5, weight: 5, right: true, kind: .seconds,
@@ -357,7 +361,7 @@ extension Table {
             Column(
                 "reason", "REASON", width: 14, widthMax: 80, weight: 4, free: true,
                 cell: { context, index in
-                    let reason = context.board.job(context.board.jobRows[index]).reasonLine
+                    let reason = context.board.job(context.board.jobRows[index]) { $0.reasonLine }
                     // Which plugin failed is the least that can be said of a failure.
                     for prefix in ["burst_buffer/datawarp: ", "burst_buffer/lua: "] where reason.hasPrefix(prefix) {
                         return (String(reason.dropFirst(prefix.count)), .row)
@@ -365,7 +369,7 @@ extension Table {
                     return dash(reason == "None" ? nil : reason)
                 },
                 value: { context, index in
-                    let reason = context.board.job(context.board.jobRows[index]).reasonLine
+                    let reason = context.board.job(context.board.jobRows[index]) { $0.reasonLine }
                     return reason == "None" ? .none : .text(reason)
                 }),
             Column(
@@ -378,16 +382,16 @@ extension Table {
                     return (Age.short(seconds: -away) + " ago", .textDim)
                 },
                 value: { context, index in
-                    context.board.job(context.board.jobRows[index]).start.map {
+                    context.board.job(context.board.jobRows[index]) { $0.start }.map {
                         .seconds($0.seconds(since: context.now))
                     } ?? .none
                 }),
             text("name", "NAME", width: 12, widthMax: 24, weight: 10, aliases: ["jobname"], free: true) { board, row in
-                board.job(row).name
+                board.job(row) { $0.name }
             },
-            text("partition", "PARTITION", width: 9, weight: 12) { board, row in board.job(row).partition },
-            text("account", "ACCOUNT", width: 9, weight: 13) { board, row in board.job(row).account },
-            text("qos", "QOS", width: 7, weight: 14) { board, row in board.job(row).qos },
+            text("partition", "PARTITION", width: 9, weight: 12) { board, row in board.job(row) { $0.partition } },
+            text("account", "ACCOUNT", width: 9, weight: 13) { board, row in board.job(row) { $0.account } },
+            text("qos", "QOS", width: 7, weight: 14) { board, row in board.job(row) { $0.qos } },
             text("spec", "SPEC", width: 24, widthMax: 80, weight: 15, usual: false) { board, row in
                 board.job(row).spec?.split(whereSeparator: \.isNewline).joined(separator: " | ")
             },
