@@ -113,8 +113,13 @@ struct RecordingTests {
             [StubCommands.burstmon, "--follow", path, "--screen", "buffers"], environment: slurm.environment())
         #expect(follower.wait(for: "169001", seconds: 20), "\(follower.emulator.text)")
         // What the recorder sees next, the follower shows.
+        let before = StubCommands.rows(follower)
         slurm.show(SyntheticCluster(buffers: 5))
-        #expect(follower.wait(for: " 5  sort ", seconds: 25), "\(follower.emulator.text)")
+        #expect(
+            recorder.wait(seconds: 25) { program in
+                program.lines.last.flatMap { try? JSON($0.utf8) }?["buffers"].elements.count == 5
+            })
+        #expect(follower.wait { StubCommands.rows($0) != before }, "\(follower.emulator.text)")
         #expect(follower.quit() == .exited(0))
         let once = try slurm.run("--follow", path, "--json")
         #expect(once.end == .exited(0), "\(once.errorText)")
