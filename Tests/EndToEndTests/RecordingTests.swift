@@ -130,14 +130,6 @@ struct RecordingTests {
         #expect(slurm.mostAtOnce == 1)
     }
 
-    @Test func aRecordingThatNobodyWritesIsNotTakenForLive() throws {
-        let slurm = try StubCommands()
-        let result = try slurm.run("--follow", Self.recording, "--json")
-        #expect(result.end == .exited(1), "\(result.errorText)")
-        #expect(result.errorLines.count == 1, "\(result.errorText)")
-        #expect(try JSON(result.output)["stale"] == .flag(true))
-    }
-
     @Test func aRedactedRecordingNamesNobody() throws {
         let slurm = try StubCommands()
         let path = slurm.folder("redacted.jsonl")
