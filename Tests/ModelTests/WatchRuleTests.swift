@@ -596,7 +596,8 @@ import Testing
     @Test func aPersistentBufferThatAJobCreatesIsNoPartOfItsOwnSize() {
         var scene = Scene(plugin: "datawarp")
         let spec =
-            "#DW create_persistent name=alpha capacity=500GiB access=striped type=scratch\n#DW jobdw type=scratch capacity=10GiB"
+            "#DW create_persistent name=alpha capacity=500GiB access=striped type=scratch\n"
+            + "#DW jobdw type=scratch capacity=10GiB"
         scene.pools = [Scene.pool(plugin: "datawarp", used: 10)]
         scene.poll([Scene.buffer(7, gib: 10)], [Scene.job(7, spec: spec)])
         #expect(scene.alert("R18") == nil)

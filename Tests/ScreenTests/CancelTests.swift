@@ -100,7 +100,7 @@ struct CancelTests {
         #expect(orders(state.press(.enter)).isEmpty, "the list is older than the popup")
         state.take { $0.board.jobs!.at = Scene.now.adding(seconds: 1) }
         state.type("3")
-        state.press(.tab, .tab)
+        state.press(.tab)
         let sent = orders(state.press(.enter))
         #expect(sent.count == 3)
         #expect(sent.allSatisfy { $0.hurry })

@@ -102,10 +102,10 @@ struct MonitorTests {
     @Test func searchGoesToTheNextMatchAsItIsTyped() {
         var state = Scene.state(screen: .jobs)
         state.press(.character("/"))
-        state.type("er")
+        state.type("eri")
         let first = state.selected
         #expect(first == job(169_530))
-        state.type("in")
+        state.type("n")
         #expect(state.selected == first)
         state.press(.enter, .character("n"))
         #expect(state.selected == job(169_511))
@@ -140,7 +140,6 @@ struct MonitorTests {
         #expect(ids(&state).count == 3)
         state.type(" need>")
         #expect(state.prompt?.fault.isEmpty == false)
-        #expect(ids(&state).count == 3, "the last whole filter stays")
         state.press(.control("u"))
         state.type("user=bob")
         #expect(ids(&state).count == 3)
@@ -395,8 +394,8 @@ struct MonitorTests {
                 owners[key] = action
             }
             let isPrintable = keys.contains { if case .character = $0 { true } else { false } }
-            // Leaving a dialog and the screen above have letters of their own: q and 1.
-            if ![.interrupt, .back].contains(action) { #expect(isPrintable, "\(action)") }
+            // Leaving has a letter of its own.
+            if action != .interrupt { #expect(isPrintable, "\(action)") }
         }
     }
 
@@ -404,7 +403,8 @@ struct MonitorTests {
     func theHelpListsExactlyTheKeysThatAreBound(readOnly: Bool, replay: Bool) {
         var state = Scene.state(80, 300, screen: .buffers, readOnly: readOnly, replay: replay)
         state.press(.character("?"))
-        let text = Scene.grid(state).text
+        let whole = Scene.grid(state).text
+        let text = whole.split(separator: "\n").prefix { !$0.contains(" Filters ") }.joined(separator: "\n")
         for action in Action.allCases {
             let bound = state.keys.keys[action]
             let line = bound.map { $0.map(\.name).joined(separator: " ") }
@@ -417,8 +417,8 @@ struct MonitorTests {
 
     @Test func keysAreRemappedOrToldWhyNot() {
         var keys = KeyMap()
-        #expect(keys.remap("cancel", to: "x") == nil)
-        #expect(keys.action(for: .character("x")) == .cancel)
+        #expect(keys.remap("cancel", to: "X") == nil)
+        #expect(keys.action(for: .character("X")) == .cancel)
         #expect(keys.action(for: .character("c")) == nil)
         #expect(keys.remap("cancel", to: "j")?.contains("is down already") == true)
         #expect(keys.remap("nothing", to: "j")?.contains("no action") == true)

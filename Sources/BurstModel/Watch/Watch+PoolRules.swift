@@ -23,10 +23,11 @@ extension Watch {
                 !pools.contains(where: { $0.pool.plugin == plugin.name })
             else { continue }
             findings.add(11, sinceIsKnown: true) {
-                Alert(
+                let age = Age.long(seconds: burst.at.seconds(since: since))
+                return Alert(
                     rule: "R11", severity: .crit, subject: .controller, title: "no pools",
                     message:
-                        "plugin \(plugin.name) has reported no pools for \(Age.long(seconds: burst.at.seconds(since: since)))",
+                        "plugin \(plugin.name) has reported no pools for \(age)",
                     since: since, sinceSeen: false)
             }
         }
@@ -159,7 +160,8 @@ extension Watch {
                     rule: "R15", severity: .warn, subject: .user(user.user), title: "accounting gap", user: user.user,
                     size: Amount(gap),
                     message:
-                        "Per User Buffer Use \(Amount(used).text), the buffers shown (\(user.buffers)) hold \(Amount(user.sum).text)",
+                        "Per User Buffer Use \(Amount(used).text), the buffers shown (\(user.buffers)) hold "
+                        + Amount(user.sum).text,
                     since: at)
             }
         }
@@ -186,7 +188,8 @@ extension Watch {
                     rule: "R13", severity: .info, subject: .user(user.user), title: "large share", user: user.user,
                     size: Amount(user.used ?? user.sum),
                     message:
-                        "\(Int(share))% of all space in use while \(others == 1 ? "another user waits" : "\(others) others wait")",
+                        "\(Int(share))% of all space in use while "
+                        + (others == 1 ? "another user waits" : "\(others) others wait"),
                     since: at)
             }
         }

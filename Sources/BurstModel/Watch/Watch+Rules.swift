@@ -95,12 +95,15 @@ extension Watch {
         }
     }
 
+    /// Polls are counted up to 9.
+    private static func polls(_ count: UInt8) -> String { count >= 9 ? "9 or more polls" : "\(count) polls" }
+
     private func judgeOrphan(_ findings: inout Findings, _ row: Int32, _ track: BufferTrack, at: Timestamp) {
         findings.add(8, .crit, row: row, job: track.jobTrack, flag: .leak, sinceIsKnown: false) {
             let what = track.jobWasKnown ? "Slurm has forgotten its job" : "job unknown to Slurm"
             return alert(
                 "R8", .crit, row, "orphan",
-                "\(what) in \(track.orphanPolls >= 9 ? "9 or more" : "\(track.orphanPolls)") polls, buffer still \(states.name(track.state))",
+                "\(what) in \(Self.polls(track.orphanPolls)), buffer still \(states.name(track.state))",
                 since: at, sinceSeen: true, latched: true)
         }
     }
@@ -121,7 +124,8 @@ extension Watch {
         findings.add(18, .info, row: row, job: track.jobTrack, sinceIsKnown: false) {
             alert(
                 "R18", .info, row, "size differs",
-                "holds \(Amount(size).text), its directives ask for \(Amount(asked).text) (grains of \(pool.granularity.text))",
+                "holds \(Amount(size).text), its directives ask for \(Amount(asked).text) "
+                    + "(grains of \(pool.granularity.text))",
                 since: at, sinceSeen: false)
         }
     }
@@ -193,7 +197,8 @@ extension Watch {
                 findings.add(8, .crit, row: track.row, job: place, sinceIsKnown: false) {
                     staged(
                         "R8", .crit, track.row, place, "no buffer",
-                        "job is in \(states.name(track.stage)) but has no buffer in \(track.lostPolls >= 9 ? "9 or more" : "\(track.lostPolls)") polls; it was lost and never goes on",
+                        "job is in \(states.name(track.stage)) but has no buffer in \(Self.polls(track.lostPolls)); "
+                            + "it was lost and never goes on",
                         since: at, sinceSeen: true, latched: true)
                 }
             }

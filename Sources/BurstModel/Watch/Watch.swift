@@ -27,7 +27,9 @@ package struct Watch: Sendable {
     static let missingMax = 100_000
     static let gonePoolSeconds = 86_400
 
+    /// Where samples come from; cluster and version as the configuration told them.
     package internal(set) var source: SourceInfo
+    /// Of the rules; a change counts from the next sample on.
     package var thresholds: RuleThresholds { didSet { cache = nil } }
     let zone: LocalTime.Zone
     var hours: HourlyZone
@@ -88,6 +90,7 @@ package struct Watch: Sendable {
     /// The board of the newest replies, without what depends on the moment.
     var cache: Board?
 
+    /// - Parameter zone: the controller's wall clock, which CreateTime and SystemComment are written in.
     package init(source: SourceInfo, thresholds: RuleThresholds = .init(), zone: LocalTime.Zone) {
         self.source = source
         self.thresholds = thresholds

@@ -118,7 +118,7 @@ extension Draw {
         }
         guard limit.1 > 0 else { return nil }
         let elapsed = context.now.seconds(since: since)
-        let share = min(1, Double(elapsed) / Double(limit.1))
+        let share = max(0, min(1, Double(elapsed) / Double(limit.1)))
         let cells = width >= 70 ? 16 : 4
         let filled = Int((share * Double(cells)).rounded())
         let left = limit.1 - elapsed

@@ -35,7 +35,7 @@ extension Draw {
         lines.append(Line("Rules", .title))
         for rule in ruleTexts { lines.append(Line([("  " + padded(rule.id, to: 5), .textKey), (rule.text, .text)])) }
         lines.append(Line("Commands (:)", .title))
-        for verb in Command.verbs {
+        for verb in Command.verbs where Command.applies(verb.name, state) {
             lines.append(
                 Line([("  " + padded("\(verb.name) \(verb.argument)", to: 24), .textKey), (verb.text, .text)]))
         }
@@ -149,7 +149,7 @@ extension Painter {
         let alert = alerts[selected]
         var row = box.row + box.rows - 1 - explain
         grid.put(
-            String(repeating: glyph(.lineHorizontal), count: columns - 2), column: 1, row: row,
+            String(repeating: glyph(.lineHorizontal), count: max(0, columns - 2)), column: 1, row: row,
             Style(.border, over: .dialog))
         row += 1
         let meaning = Draw.ruleTexts.first { $0.id == alert.rule }?.text ?? ""

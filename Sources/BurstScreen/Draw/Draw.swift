@@ -401,7 +401,7 @@ struct Painter {
         let used = grid.put(sign, column: 0, row: row, Style(.field))
         let end = used + grid.put(shown, column: used, row: row, Style(.field))
         let behind = prompt.edit.characters.count - prompt.edit.cursor
-        grid.cursor = (max(used, min(columns - 1, end - behind)), row)
+        grid.cursor = (max(0, min(columns - 1, max(used, end - behind))), row)
         let hint = prompt.fault.isEmpty ? prompt.completions.joined(separator: " ") : prompt.fault
         guard !hint.isEmpty, rows > 2 else { return }
         let role: Role = prompt.fault.isEmpty ? .textDim : .textError

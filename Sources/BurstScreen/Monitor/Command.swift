@@ -34,6 +34,15 @@ package enum Command {
         Verb(name: "user", argument: "[NAME]", text: "only one user"),
     ]
 
+    /// Whether a command can do anything here: nothing is cancelled in read-only mode, only a replay has other times.
+    static func applies(_ name: String, _ state: MonitorState) -> Bool {
+        switch name {
+        case "cancel", "stop": state.keys.keys[.cancel] != nil
+        case "goto", "speed": state.isReplay
+        default: true
+        }
+    }
+
     package static func run(_ line: String, _ state: inout MonitorState, at now: Timestamp) -> [MonitorRequest] {
         let words = line.split(separator: " ", maxSplits: 1).map(String.init)
         guard let name = words.first else { return [] }
@@ -163,7 +172,7 @@ package enum Command {
     static func completions(_ line: String, _ state: MonitorState) -> [String] {
         let words = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard words.count > 1 else {
-            return verbs.map(\.name).filter { $0.hasPrefix(line) }.map { verb in
+            return verbs.map(\.name).filter { $0.hasPrefix(line) && applies($0, state) }.map { verb in
                 verbs.first { $0.name == verb }!.argument.isEmpty ? verb : verb + " "
             }
         }

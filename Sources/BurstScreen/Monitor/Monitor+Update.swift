@@ -28,13 +28,10 @@ package enum Monitor {
     package static func resize(_ size: Size, _ state: inout MonitorState) {
         state.size = size
         guard state.screen.isTable, let table = state.tables[state.screen] else { return }
-        // Growing back shows the same rows again, unless the cursor has moved meanwhile.
-        if let before = table.beforeResize, before.place == table.place {
-            state.tables[state.screen]!.top = before.top
-        } else {
-            state.tables[state.screen]!.beforeResize = (table.place, table.top)
-        }
+        let top = table.topBeforeResize ?? table.top
+        state.tables[state.screen]!.top = top
         settle(&state, state.screen)
+        state.tables[state.screen]!.topBeforeResize = top
     }
 
     /// Once a second where the clock is on: ends messages that have been shown long enough. True if something changed.
@@ -206,6 +203,7 @@ package enum Monitor {
         guard !rows.isEmpty else { return }
         let place = max(0, min(place, rows.count - 1))
         state.tables[screen]!.place = place
+        state.tables[screen]!.topBeforeResize = nil
         state.tables[screen]!.selected = Table.id(state.board, screen, Int(rows[place]))
         settle(&state, screen)
     }
@@ -303,14 +301,14 @@ package enum Monitor {
         case .pool: entries = board.poolRows.map(\.pool.name)
         case .user: entries = board.userRows.map(\.user)
         default:
+            // What the rows of this table say, so that every entry finds some.
             var seen = Set<String>()
-            entries = []
-            for row in board.bufferRows where seen.insert(board.stage(row).name).inserted {
-                entries.append(row.key.id.isPersistent ? "persistent" : board.stage(row).name)
+            let context = state.context
+            let value = Table.columns(state.screen).first { $0.name == column }!.value
+            for index in 0..<Table.rowCount(board, state.screen) {
+                if case .text(let name) = value(context, index) { seen.insert(name) }
             }
-            for row in board.jobRows {
-                if let name = board.job(row).bufferState?.name, seen.insert(name).inserted { entries.append(name) }
-            }
+            entries = Array(seen)
         }
         entries = [none] + Array(Set(entries)).sorted()
         let current = state.tables[state.screen]!.query.quick[column].flatMap { entries.firstIndex(of: $0) } ?? 0

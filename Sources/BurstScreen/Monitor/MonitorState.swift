@@ -20,8 +20,8 @@ package struct TableView: Sendable {
     /// Place of the selected row in the order, and of the first row shown.
     package var place = 0
     package var top = 0
-    /// Where it was scrolled to before the window became so small that the cursor's row pushed it on.
-    var beforeResize: (place: Int, top: Int)?
+    /// The first row shown before the window became smaller, so that growing back shows the same again.
+    var topBeforeResize: Int?
     /// Columns scrolled out at the left.
     package var skip = 0
     package var columns: [String]?
