@@ -262,7 +262,7 @@ struct CollectorLoop: ~Copyable {
             plan.refresh(at: now)
         case .detail(let id):
             endStatus()
-            plan.request(.job(id), at: now)
+            plan.request(.job(id), at: now, again: true)
         case .status(let request):
             endStatus()
             plan.request(.status(request), at: now)

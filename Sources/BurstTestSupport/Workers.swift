@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// Threads for tests that wait for programs: a test that waits on one of Swift's own threads, of which there are as many
-/// as processors, would keep all others from running.
+/// Threads for tests that wait for programs: a test that waits on one of Swift's own threads, of which there are as
+/// many as processors, would keep all others from running.
 package final class Workers: TaskExecutor {
     package static let shared = Workers(count: 8)
 

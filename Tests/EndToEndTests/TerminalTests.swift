@@ -108,7 +108,7 @@ struct GivingBackTests {
         #expect(
             terminal.wait { $0.emulator.line(27).contains("Help") && !$0.emulator.contains("Keep") },
             "\(terminal.emulator.text)")
-        #expect(terminal.wait(seconds: 15) { _ in slurm.calls.count > count })
+        #expect(terminal.wait(seconds: 40) { _ in slurm.calls.count > count })
         terminal.type("\u{1a}")
         #expect(terminal.wait { !$0.emulator.isOnAlternateScreen && $0.isGivenBack })
         terminal.type("fg\n")

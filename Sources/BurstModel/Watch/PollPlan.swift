@@ -353,13 +353,14 @@ package struct PollPlan: Sendable {
 
     /// What a user wants: a detail, a status, a cancel. What was asked a moment ago, or waits already, is not asked
     /// again.
+    /// - Parameter again: a detail is asked for although it was a moment ago, as a popup that cancels has to.
     /// - Returns: false where there are too many cancels.
     @discardableResult
-    package mutating func request(_ call: Call, at now: Timestamp) -> Bool {
+    package mutating func request(_ call: Call, at now: Timestamp, again: Bool = false) -> Bool {
         let tick = tick(now)
         switch call {
         case .job(let id):
-            if let ended = detailEnds[id], tick - ended < Self.detailKept { return true }
+            if let ended = detailEnds[id], tick - ended < Self.detailKept, !again { return true }
             if running == call { return true }
             details.removeAll { $0 == call }
             details.append(call)
