@@ -6,7 +6,7 @@ extension Draw {
     /// What is known of a row, for the pane below or beside the table.
     static func detailLines(_ state: MonitorState, index: Int, glyph: (Glyph) -> String, width: Int) -> [Line] {
         switch state.screen {
-        case .pools: poolLines(state.context, index, width: width)
+        case .pools: poolLines(state.context, index, glyph: glyph, width: width)
         case .buffers: bufferLines(state.context, state.board.bufferRows[index], glyph: glyph, width: width)
         case .users: userLines(state.context, index)
         case .jobs: jobRowLines(state.context, state.board.jobRows[index], glyph: glyph, width: width)
@@ -21,7 +21,9 @@ extension Draw {
         return "\(amount.text) = \(Amount.grouped(value)) B"
     }
 
-    private static func poolLines(_ context: TableContext, _ index: Int, width: Int) -> [Line] {
+    private static func poolLines(
+        _ context: TableContext, _ index: Int, glyph: (Glyph) -> String, width: Int
+    ) -> [Line] {
         let row = context.board.poolRows[index]
         let pool = row.pool
         let bytes = pool.countsBytes
@@ -54,6 +56,11 @@ extension Draw {
             lines.append(Line("no longer reported since \(context.clock(gone))", .severityCrit))
         }
         lines += alertLines(context.board.alerts.filter { $0.subject == .pool(pool.key) })
+        let cells = max(8, min(96, width - 18))
+        lines.append(
+            Line(
+                [("last 24h ", .textDim)]
+                    + spark(row.history, cells: cells, minutes: 1440, until: context.now, glyph: glyph)))
         let top = largest(context.board) { $1.pool == pool.name && $0.key.plugin == pool.plugin }
         if !top.isEmpty { lines.append(Line("largest buffers (Enter shows all)", .textDim)) }
         for buffer in top {

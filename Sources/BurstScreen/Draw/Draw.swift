@@ -41,7 +41,7 @@ package enum Draw {
             frame.detailBelow =
                 state.showsDetail && !frame.detailBeside && frame.bodyRows >= 16 && state.screen != .events
             frame.infoRow = frame.bodyTop
-            frame.headerRow = frame.bodyTop + 1
+            frame.headerRow = frame.bodyTop + 1 + timelineRows(state, bodyRows: frame.bodyRows)
         }
         return frame
     }
@@ -50,7 +50,42 @@ package enum Draw {
     package static func tableRows(_ state: MonitorState) -> Int {
         if isTiny(state.size) { return max(1, state.size.rows - 1) }
         let frame = frame(state)
-        return max(1, frame.bodyRows - 2 - (frame.detailBelow ? detailRows + 1 : 0))
+        let above = frame.headerRow + 1 - frame.bodyTop
+        return max(1, frame.bodyRows - above - (frame.detailBelow ? detailRows + 1 : 0))
+    }
+
+    /// Pools with a timeline above the events, a row each.
+    static let timelinesMax = 3
+    /// What a timeline goes back.
+    static let timelineMinutes = 120
+
+    /// Rows of the timelines: none without a detail pane, in low windows, and before there is a pool.
+    static func timelineRows(_ state: MonitorState, bodyRows: Int) -> Int {
+        guard state.screen == .events, state.showsDetail, bodyRows >= 14, !state.board.poolRows.isEmpty else {
+            return 0
+        }
+        return min(timelinesMax, state.board.poolRows.count)
+    }
+
+    /// The pools that matter most: in trouble first, then the fullest.
+    static func timelinePools(_ board: Board) -> [PoolRow] {
+        let worst = board.poolRows.sorted {
+            ($0.severity?.rawValue ?? -1, $0.pool.unfreeShare ?? 0) > (
+                $1.severity?.rawValue ?? -1, $1.pool.unfreeShare ?? 0
+            )
+        }
+        return Array(worst.prefix(timelinesMax))
+    }
+
+    /// A pool's past in so many cells, as pieces of a line.
+    static func spark(
+        _ history: PoolHistory, cells: Int, minutes: Int, until now: Timestamp, glyph: (Glyph) -> String
+    ) -> [(String, Role)] {
+        history.shares(columns: cells, minutes: minutes, until: now).map { share in
+            guard let share else { return (glyph(.sparkGap), .sparkGap) }
+            let level = max(0, min(7, Int(share * 8)))
+            return (glyph(Glyph.sparkLevels[level]), share >= 0.9 ? .sparkHigh : share >= 0.6 ? .sparkMid : .spark)
+        }
     }
 
     /// The columns of the table shown, in a window of so many cells.
@@ -500,14 +535,26 @@ struct Painter {
 
     /// The last `minutes` of a pool in so many cells.
     mutating func paintSpark(_ history: PoolHistory, _ column: Int, _ line: Int, width: Int, minutes: Int) {
-        for (index, share) in history.shares(columns: width, minutes: minutes, until: board.now).enumerated() {
-            guard let share else {
-                put(glyph(.sparkGap), column + index, line, .sparkGap)
-                continue
-            }
-            let level = max(0, min(7, Int(share * 8)))
-            let role: Role = share >= 0.9 ? .sparkHigh : share >= 0.6 ? .sparkMid : .spark
-            put(glyph(Glyph.sparkLevels[level]), column + index, line, role)
+        let pieces = Draw.spark(history, cells: width, minutes: minutes, until: board.now) { glyph($0) }
+        for (index, piece) in pieces.enumerated() { put(piece.0, column + index, line, piece.1) }
+    }
+
+    /// Use of the pools over the last two hours, above the events that explain it.
+    private mutating func paintTimelines() {
+        let count = Draw.timelineRows(state, bodyRows: frame.bodyRows)
+        guard count > 0 else { return }
+        let nameWidth = 12
+        let width = columns - nameWidth - 8
+        let scale = "used, last \(Draw.timelineMinutes / 60)h"
+        for (index, pool) in Draw.timelinePools(board).prefix(count).enumerated() {
+            let row = frame.infoRow + 1 + index
+            put(padded(pool.pool.name, to: nameWidth - 1, sign: glyph(.cut)), 0, row, .row)
+            paintSpark(pool.history, nameWidth, row, width: width, minutes: Draw.timelineMinutes)
+            let share = pool.pool.unfreeShare.map { "\(Int(($0 * 100).rounded()))%" } ?? "-"
+            putRight(share, end: columns - 2, row, pool.severity?.role ?? .row)
+        }
+        if state.tables[.events]?.query.filter == nil, state.tables[.events]?.query.quick.isEmpty ?? true {
+            put(scale, 0, frame.infoRow, .textDim)
         }
     }
 
@@ -524,6 +571,7 @@ struct Painter {
         let order = shownRows()
         let width = frame.detailBeside ? columns - Draw.detailColumns - 1 : columns
         paintInfo(table, shown: order.count, width: width)
+        paintTimelines()
         let placed = Draw.columns(state, width: columns)
         grid.fill(column: 0, row: frame.headerRow, columns: width, rows: 1, Style(.header))
         for place in placed {

@@ -166,8 +166,12 @@ extension Table {
             text("id", "ID", width: 11, widthMax: 16, weight: 0, aliases: ["job", "name"], free: true) { _, row in
                 row.key.id.short
             },
-            text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in board.buffer(row) { $0.user } },
-            text("pool", "POOL", width: 8, widthMax: 16, weight: 3, free: true) { board, row in board.buffer(row) { $0.pool } ?? nil },
+            text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in
+                board.buffer(row) { $0.user }
+            },
+            text("pool", "POOL", width: 8, widthMax: 16, weight: 3, free: true) { board, row in
+                board.buffer(row) { $0.pool } ?? nil
+            },
             Column(
                 "size", "SIZE", width: 7, widthMax: 10, weight: 0, right: true, kind: .amount,
                 cell: { context, index in
@@ -178,7 +182,8 @@ extension Table {
                     )
                 },
                 value: { context, index in
-                    (context.board.buffer(context.board.bufferRows[index]) { $0.size.value } ?? nil).map { .amount($0) } ?? .none
+                    (context.board.buffer(context.board.bufferRows[index]) { $0.size.value } ?? nil).map { .amount($0) }
+                        ?? .none
                 }),
             Column(
                 "alloc", "ALLOC", width: 10, widthMax: 13, weight: 4, aliases: ["allocation"], free: true,
@@ -229,7 +234,9 @@ extension Table {
                 board.job(row).map(\.reasonLine).flatMap { $0 == "None" ? nil : $0 }
             },
             text("account", "ACCOUNT", width: 10, weight: 14) { board, row in board.buffer(row) { $0.account } ?? nil },
-            text("partition", "PARTITION", width: 10, weight: 15) { board, row in board.buffer(row) { $0.partition } ?? nil },
+            text("partition", "PARTITION", width: 10, weight: 15) { board, row in
+                board.buffer(row) { $0.partition } ?? nil
+            },
             text("qos", "QOS", width: 8, weight: 16) { board, row in board.buffer(row) { $0.qos } ?? nil },
             Column(
                 "created", "CREATED", width: 19, weight: 17, kind: .seconds, usual: false,
@@ -323,7 +330,9 @@ extension Table {
             text("job", "JOB", width: 11, widthMax: 12, weight: 0, aliases: ["id"], free: true) { board, row in
                 board.job(row) { $0.shortID }
             },
-            text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in board.job(row) { $0.user } },
+            text("user", "USER", width: 8, widthMax: 12, weight: 1, free: true) { board, row in
+                board.job(row) { $0.user }
+            },
             text("jobstate", "ST", width: 2, weight: 0, aliases: ["st"], free: true) { board, row in
                 board.job(row) { $0.state.code }
             },
