@@ -189,16 +189,11 @@ extension Monitor {
     /// The part of a job that decides what a cancel does.
     private static func situation(_ job: Job) -> String { "\(job.state) \(job.bufferState?.name ?? "-")" }
 
-    /// How much older than the dialog the answer for its one target may be, in milliseconds: a job that was asked for a
-    /// moment ago is not asked for again, so a dialog that was closed and opened at once has that answer.
-    private static let verifiedBefore = PollPlan.detailKept + 1_000
-
-    /// A call newer than the dialog, or one that a new one would only repeat, has shown every target.
+    /// A call newer than the dialog has shown every target.
     package static func isVerified(_ dialog: CancelDialog, _ data: Delivery) -> Bool {
         if dialog.jobs.count == 1 {
             guard let detail = data.details[dialog.jobs[0]], let job = detail.value?.job else { return false }
-            let oldest = dialog.openedAt.adding(milliseconds: -verifiedBefore)
-            return detail.at >= oldest && job.id == dialog.jobs[0]
+            return detail.at >= dialog.openedAt && job.id == dialog.jobs[0]
         }
         guard let jobs = data.board.jobs, jobs.at >= dialog.openedAt else { return false }
         let wanted = Set(dialog.jobs)
