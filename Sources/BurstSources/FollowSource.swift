@@ -83,8 +83,6 @@ private struct FollowLoop: ~Copyable {
         for index in reader.entries.indices where reader.entries[index].startedAt >= since && !mailbox.isStopped {
             state.take(index, of: &reader)
         }
-        // Its recorder may have ended long ago.
-        _ = complain(parts.clock.now())
         deliver()
         for await message in messages {
             if mailbox.isStopped { break }
