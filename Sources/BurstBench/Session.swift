@@ -40,12 +40,17 @@ final class Session {
         return (0..<emulator.size.rows).count { !emulator.line($0).isEmpty }
     }
 
-    /// Milliseconds from exec to the end of the first frame: three rows or more, and then nothing for 20 ms.
+    /// Milliseconds from exec to a complete first frame: down to the last row, where the keys stand. Curses paints from
+    /// the top.
     func firstFrame(seconds: Double = 5) -> Double? {
         let rows = min(3, terminal.emulator.size.rows)
-        guard terminal.wait(seconds: seconds, until: { _ in self.filledRows >= rows }) else { return nil }
+        let isComplete = terminal.wait(seconds: seconds) { terminal in
+            let emulator = terminal.emulator
+            return !emulator.line(emulator.size.rows - 1).isEmpty && self.filledRows >= rows
+        }
+        let time = terminal.chunks.last?.time
         settle()
-        return terminal.chunks.last.map { Self.milliseconds(startedAt, $0.time) }
+        return isComplete ? time.map { Self.milliseconds(startedAt, $0) } : nil
     }
 
     /// Reads until a number of rows hold one of the words. Returns when the bytes came that did it.
