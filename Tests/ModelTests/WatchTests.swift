@@ -28,6 +28,24 @@ import Testing
         #expect(scene.row(99)?.sinceSeen == true && scene.row(99)?.mark == .new)
     }
 
+    // MARK: Health
+
+    @Test func anEmptyReplyAfterPluginsIsBelievedWhenItComesTwice() {
+        var scene = Scene()
+        scene.burst([Scene.buffer(7)])
+        scene.now = scene.now.adding(seconds: 10)
+        scene.ingest(.burst, .burst(BurstReport(), raw: []))
+        guard case .stale(let reason, _, 1, _) = scene.board.health else {
+            Issue.record("\(scene.board.health)")
+            return
+        }
+        #expect(reason == "scontrol show burst printed nothing")
+        #expect(scene.board.bufferRows.count == 1)
+        scene.now = scene.now.adding(seconds: 10)
+        scene.ingest(.burst, .burst(BurstReport(), raw: []))
+        #expect(scene.board.health == .noPlugin)
+    }
+
     // MARK: Ages
 
     @Test func theStateOfTheFirstSampleMayBeOlderThanItsAge() throws {

@@ -81,11 +81,13 @@ struct MonitorTests {
         let before = ids(&state)
         for _ in 0..<5 { state.take { $0.board.jobRows.reverse() } }
         #expect(ids(&state) == before)
+        #expect(state.missedSamples == 0, "answers about jobs are no samples of the buffers")
+        for _ in 0..<5 { state.take { $0.board.burst!.at = $0.board.burst!.at.adding(seconds: 10) } }
         #expect(state.missedSamples == 5)
-        #expect(state.live.sequence == 6)
+        #expect(state.live.sequence == 11)
         state.press(key == "z" ? .character("z") : .escape)
         #expect(!state.isFrozen)
-        #expect(state.data.sequence == 6)
+        #expect(state.data.sequence == 11)
         #expect(state.missedSamples == 0)
     }
 

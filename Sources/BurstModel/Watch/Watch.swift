@@ -36,6 +36,8 @@ package struct Watch: Sendable {
 
     // The newest good replies.
     var burst: Sampled<BurstReport>?
+    /// Empty replies in a row.
+    var emptyReplies = 0
     var raw: [UInt8] = []
     var jobs: Sampled<[Job]>?
     var reservations: Sampled<[Reservation]>?
@@ -104,8 +106,16 @@ package struct Watch: Sendable {
         let at = sample.endedAt
         switch sample.answer {
         case .burst(let report, let raw):
-            answered(sample)
-            take(report, raw: raw, sample)
+            // No plugin prints nothing, with status 0; so does a command that went wrong. After plugins were seen an empty
+            // reply is believed when it comes twice.
+            let isEmpty = report.plugins.isEmpty && report.faults.isEmpty
+            emptyReplies = isEmpty ? emptyReplies + 1 : 0
+            if isEmpty, emptyReplies == 1, burst?.value.plugins.isEmpty == false {
+                failed(sample, "scontrol show burst printed nothing")
+            } else {
+                answered(sample)
+                take(report, raw: raw, sample)
+            }
         case .jobs(let jobs, let faults):
             answered(sample)
             take(jobs, faults: faults, sample)

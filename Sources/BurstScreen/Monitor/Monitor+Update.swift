@@ -4,10 +4,12 @@ package import BurstModel
 package enum Monitor {
     /// Takes new data. The view follows unless it is frozen.
     package static func take(_ data: Delivery, _ state: inout MonitorState, at now: Timestamp) {
+        // Details, statuses and headers are delivered, too: what a pause misses is samples of the buffers.
+        let isSample = data.board.burst?.at != state.live.board.burst?.at
         state.live = data
         noticeChanges(&state)
         if state.isFrozen {
-            state.missedSamples += 1
+            if isSample { state.missedSamples += 1 }
             // Health is never frozen: a stale controller is shown at once.
             return
         }
