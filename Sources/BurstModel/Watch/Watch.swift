@@ -106,7 +106,8 @@ package struct Watch: Sendable {
         let at = sample.endedAt
         switch sample.answer {
         case .burst(let report, let raw):
-            // No plugin prints nothing, with status 0; so does a command that went wrong. After plugins were seen an empty
+            // No plugin prints nothing, with status 0; so does a command that went wrong. After plugins were seen an
+            // empty
             // reply is believed when it comes twice.
             let isEmpty = report.plugins.isEmpty && report.faults.isEmpty
             emptyReplies = isEmpty ? emptyReplies + 1 : 0
