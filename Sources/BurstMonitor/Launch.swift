@@ -24,6 +24,8 @@ package struct Launch {
 
     /// Runs the program; returns its exit status.
     package static func run(_ options: MonitorOptions) -> Int32 {
+        // An arena for each thread of a pool would each keep the largest sample that it has read.
+        mallopt(M_ARENA_MAX, 2)
         do {
             return try Launch(options).run()
         } catch let refusal as Refusal {

@@ -57,7 +57,7 @@ struct GoldenScreenTests {
     @Test func pausedWhileSamplesArrive() {
         var state = Scene.state(screen: .buffers)
         state.press(.character("z"))
-        for _ in 0..<3 { state.take { _ in } }
+        for _ in 0..<3 { state.take { $0.board.burst!.at = $0.board.burst!.at.adding(seconds: 10) } }
         _ = Monitor.tick(&state, at: Scene.now.adding(seconds: 60))
         expectScreen(Scene.grid(state), "paused")
     }
