@@ -4,11 +4,14 @@ internal import BurstScreen
 internal import BurstSettings
 internal import BurstSources
 internal import BurstTerminal
+internal import CSys
 internal import Glibc
 
 /// Puts the monitor together from its options and runs it.
 package struct Launch {
     package static let version = "0.1.0"
+    /// From so many rows on, what a sample took to read is given back to the system.
+    private static let rowsToReturn = 20_000
     /// The demo begins when the cluster in it has something to do.
     private static let demoBeginSeconds = 300
 
@@ -24,8 +27,7 @@ package struct Launch {
 
     /// Runs the program; returns its exit status.
     package static func run(_ options: MonitorOptions) -> Int32 {
-        // An arena for each thread of a pool would each keep the largest sample that it has read.
-        mallopt(M_ARENA_MAX, 2)
+        bb_memory_share()
         do {
             return try Launch(options).run()
         } catch let refusal as Refusal {
@@ -211,7 +213,12 @@ package struct Launch {
         let prepared = PreparedTable()
         let zone = zone
         let source = try source(
-            onChange: { wake.ring() }, prepare: { prepared.prepare($0, zone: zone) })
+            onChange: { wake.ring() },
+            prepare: { board in
+                prepared.prepare(board, zone: zone)
+                // 100,000 rows leave 100 MB behind when they have been read.
+                if board.bufferRows.count >= Self.rowsToReturn { bb_memory_return() }
+            })
 
         let isReplay: Bool
         switch options.origin {

@@ -1,12 +1,8 @@
 import BurstModel
-import Glibc
 import Synchronization
 
 /// Where a source leaves its newest delivery for the user's thread.
 final class DeliveryBox: Sendable {
-    /// From so many rows on, what a sample took to read is given back to the system: 100,000 rows leave 100 MB behind.
-    static let rowsToTrim = 20_000
-
     private let state: Mutex<Delivery>
     private let prepare: @Sendable (Board) -> Void
     private let onChange: @Sendable () -> Void
@@ -30,7 +26,6 @@ final class DeliveryBox: Sendable {
             state.sequence = sequence
         }
         onChange()
-        if isNew, delivery.board.bufferRows.count >= Self.rowsToTrim { malloc_trim(0) }
     }
 }
 

@@ -2,4 +2,10 @@
 #ifndef BURST_CSYS_H
 #define BURST_CSYS_H
 #include "bb_terminal.h"
+
+/// Lets threads share few memory arenas; each would keep the largest sample that it has read. Before the first thread.
+void bb_memory_share(void);
+/// Gives freed memory back to the system.
+void bb_memory_return(void);
+
 #endif
