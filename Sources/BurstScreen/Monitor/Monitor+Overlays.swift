@@ -375,26 +375,18 @@ extension Monitor {
     ) -> String {
         let all = Table.columns(screen)
         let columns = chosen.map { names in names.compactMap { name in all.first { $0.name == name } } } ?? all
-        func quoted(_ text: String) -> String {
-            guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
-            var escaped = ""
-            for character in text { escaped += character == "\"" ? "\"\"" : String(character) }
-            return "\"" + escaped + "\""
-        }
-        var text = columns.map { quoted($0.name) }.joined(separator: ",") + "\r\n"
-        for row in rows {
-            let fields = columns.map { column -> String in
+        let records = rows.map { row in
+            columns.map { column -> String in
                 switch column.value(context, Int(row)) {
-                case .text(let text): quoted(text)
+                case .text(let text): text
                 case .amount(let amount): "\(amount)"
                 case .seconds(let seconds): "\(seconds)"
                 case .number(let number): "\(number)"
                 case .none: ""
                 }
             }
-            text += fields.joined(separator: ",") + "\r\n"
         }
-        return text
+        return CSVReport(header: columns.map(\.name), rows: records).text
     }
 
     private static func complete(_ prompt: inout Prompt, _ state: MonitorState) {

@@ -1,4 +1,4 @@
-import BurstReports
+import BurstScreen
 import Testing
 
 @Suite struct CSVReportTests {
