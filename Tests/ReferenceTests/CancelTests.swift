@@ -41,7 +41,7 @@ extension ReferenceTests {
             let failed = try cluster.submit("data_out fail 99 Disk quota exceeded", user: "bbbob")
             #expect(try cluster.reaches(running, "running"))
             #expect(
-                try Wait.until(seconds: 40, every: 0.3) { try cluster.stage(failed).reason.contains("Disk quota") })
+                try Wait.until(seconds: 150, every: 0.3) { try cluster.stage(failed).reason.contains("Disk quota") })
             let terminal = try Self.live(cluster, running)
 
             // Esc keeps it; so does Enter, since the focus is on Keep.
@@ -54,7 +54,7 @@ extension ReferenceTests {
             #expect(terminal.emulator.contains("then its data is staged out"))
             terminal.type("c\r")
             #expect(terminal.wait(for: "scancel \(running): accepted", seconds: 20), "\(terminal.emulator.text)")
-            #expect(try Wait.until(seconds: 40, every: 0.3) { try Self.isGone(cluster, running) })
+            #expect(try Wait.until(seconds: 150, every: 0.3) { try Self.isGone(cluster, running) })
             #expect(Self.calls(cluster, "data_out", running).count == 1)
 
             // STAGE_OUT has failed: plain cancel does nothing, and the popup says so before.
@@ -85,7 +85,7 @@ extension ReferenceTests {
             #expect(terminal.emulator.contains("scancel --hurry \(failed)"))
             terminal.type("\r")
             #expect(terminal.wait(for: "scancel --hurry \(failed): accepted", seconds: 20), "\(terminal.emulator.text)")
-            #expect(try Wait.until(seconds: 40, every: 0.3) { try Self.isGone(cluster, failed) })
+            #expect(try Wait.until(seconds: 150, every: 0.3) { try Self.isGone(cluster, failed) })
             #expect(Self.calls(cluster, "teardown", failed).count == 1)
             // The log keeps both, word for word.
             terminal.type("7")

@@ -64,7 +64,7 @@ extension ReferenceTests {
 
             #expect(try cluster.reaches(leak, "teardown"))
             #expect(
-                try Wait.until(seconds: 40, every: 0.3) {
+                try Wait.until(seconds: 150, every: 0.3) {
                     try cluster.stage(leak).reason.contains("teardown")
                 })
             let failing = try Self.sample(program, after: Self.now)
@@ -75,7 +75,7 @@ extension ReferenceTests {
             for (job, stage) in wanted { #expect(try cluster.reaches(job, stage), "\(job) \(stage)") }
             // A pre_run that waits holds back everybody else's, so it comes last.
             #expect(
-                try Wait.until(seconds: 40, every: 0.3) { try cluster.stage(lostOut).reason.contains("Disk quota") })
+                try Wait.until(seconds: 150, every: 0.3) { try cluster.stage(lostOut).reason.contains("Disk quota") })
             wanted.append((try cluster.submit("pre_run gate"), "pre-run"))
             #expect(try cluster.reaches(wanted[5].job, "pre-run"))
             let document = try Self.sample(program, after: Self.now)
@@ -98,7 +98,7 @@ extension ReferenceTests {
 
             // Failures: R4 for the data that is still in the buffer, R5 for the stage-ins.
             #expect(
-                try Wait.until(seconds: 40, every: 0.3) {
+                try Wait.until(seconds: 150, every: 0.3) {
                     try cluster.stage(lostOut).reason.contains("Disk quota")
                         && cluster.stage(lostIn).reason.contains("refused")
                         && cluster.stage(lostSetup).reason.contains("lvcreate")

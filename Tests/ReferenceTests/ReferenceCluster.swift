@@ -153,7 +153,7 @@ final class ReferenceCluster {
     }
 
     /// Waits until squeue shows a job in a stage.
-    func reaches(_ job: Int, _ stage: String, seconds: Double = 40) throws -> Bool {
+    func reaches(_ job: Int, _ stage: String, seconds: Double = 150) throws -> Bool {
         try Wait.until(seconds: seconds, every: 0.3) { try self.stage(job).stage == stage }
     }
 }
