@@ -163,7 +163,8 @@ struct Comparison {
             let free = Said.bytes(fields["FreeSpace"]!)!
             let used = Said.bytes(fields["UsedSpace"]!)!
             let granule = Said.bytes(fields["Granularity"]!)!
-            // More free than there can be (a DataWarp pools reading) is no drain, and no request larger than what is not
+            // More free than there can be (a DataWarp pools reading) is no drain, and no request larger than what is
+            // not
             // used fits (spec §6.2).
             let fits = min(free, total - used) / granule * granule
             check("pool \(name) drained", pool["drained"], .number(max(0, total - free - used)))
