@@ -322,6 +322,7 @@ extension MonitorBench {
             }
         }
         processor.note = "without child commands"
+        if seconds < 60 { largeProcessor.note = "the window is shorter than the interval" }
         for figure in [processor, wakes, largeProcessor, memory] { add(figure) }
     }
 }

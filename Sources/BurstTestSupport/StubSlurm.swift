@@ -111,12 +111,28 @@ package final class StubSlurm {
             if Processes.commandLine(of: pid).contains(folder) { kill(pid, SIGKILL) }
         }
         close(gate)
-        for name in ["bin/scontrol", "bin/squeue", "bin/scancel", "gate", "hold", "held", "calls"] + Self.files {
-            unlink("\(folder)/\(name)")
-        }
-        rmdir(folder + "/bin")
+        // Programs keep settings in it as their home, too.
+        Self.removeAll(below: folder)
         rmdir(folder)
     }
 
-    private static let files = ["burst", "jobs", "config", "new", "out"]
+    private static func removeAll(below folder: String) {
+        guard let stream = opendir(folder) else { return }
+        defer { closedir(stream) }
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name == "." || name == ".." { continue }
+            let path = folder + "/" + name
+            var status = stat()
+            // A link is removed, never followed.
+            if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+                removeAll(below: path)
+                rmdir(path)
+            } else {
+                unlink(path)
+            }
+        }
+    }
 }
