@@ -134,7 +134,8 @@ private struct KeyLines {
             case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"): at += 1
             case UInt8(ascii: "#"): skipComment()
             case UInt8(ascii: "["):
-                while at < bytes.count, bytes[at] == UInt8(ascii: "[") { at += 1 }
+                // Two at most: a third is no name, and the library asserts that there is one.
+                at += at + 1 < bytes.count && bytes[at + 1] == UInt8(ascii: "[") ? 2 : 1
                 checkHeader()
                 table = keyPath()
                 note(table)
