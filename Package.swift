@@ -51,6 +51,7 @@ let package = Package(
         module(
             "BurstReports", "BurstModel", "BurstScreen",
             resources: [.embedInCode("Resources/burstmon.schema.json")]),
+        module("BurstEngine", "BurstModel"),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
         module("BurstSources", "BurstModel", "CJSONC", subprocess, system),

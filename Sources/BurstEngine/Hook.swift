@@ -1,0 +1,177 @@
+/// A function of `burst_buffer.lua` (spec §4.2). The raw value is its name there.
+package enum HookFunction: String, Codable, CaseIterable, Sendable {
+    case pools = "slurm_bb_pools"
+    case jobProcess = "slurm_bb_job_process"
+    case setup = "slurm_bb_setup"
+    case dataIn = "slurm_bb_data_in"
+    case testDataIn = "slurm_bb_test_data_in"
+    case realSize = "slurm_bb_real_size"
+    case paths = "slurm_bb_paths"
+    case preRun = "slurm_bb_pre_run"
+    case postRun = "slurm_bb_post_run"
+    case dataOut = "slurm_bb_data_out"
+    case testDataOut = "slurm_bb_test_data_out"
+    case jobTeardown = "slurm_bb_job_teardown"
+    case getStatus = "slurm_bb_get_status"
+
+    /// Runs in the engine's own process, without a limit; the others in children that can be killed (spec §4.1).
+    package var runsInProcess: Bool {
+        switch self {
+        case .pools, .jobProcess, .paths: true
+        case .setup, .dataIn, .testDataIn, .realSize, .preRun, .postRun, .dataOut, .testDataOut, .jobTeardown,
+            .getStatus:
+            false
+        }
+    }
+}
+
+/// Names a call of a hook; grows by one with each and is never used again, also not after a restart.
+package struct CallID: Hashable, Comparable, Codable, Sendable, CustomStringConvertible {
+    package let number: UInt64
+
+    package init(_ number: UInt64) { self.number = number }
+
+    package var description: String { "\(number)" }
+
+    package static func < (left: CallID, right: CallID) -> Bool { left.number < right.number }
+
+    package init(from decoder: any Decoder) throws {
+        number = try decoder.singleValueContainer().decode(UInt64.self)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(number)
+    }
+}
+
+/// A field of the table `job_info` (spec §4.14). Fields that are absent read as nil.
+package enum JobInfoValue: Hashable, Sendable {
+    case text(String)
+    case integer(Int64)
+    case number(Double)
+    /// A table 1..n.
+    case list([String])
+}
+
+/// One call of a hook, as it is to be made.
+package struct HookCall: Hashable, Sendable {
+    package var id: CallID
+    package var function: HookFunction
+    /// The job it is for; nil for `slurm_bb_pools` and `slurm_bb_get_status`.
+    package var jobID: UInt32?
+    /// In order, all handed over as strings.
+    package var arguments: [String]
+    /// The table `job_info`, where the function has one; it stands behind `arguments`.
+    package var jobInfo: [String: JobInfoValue]?
+    /// Seconds until the call is ended; nil: no limit. Counted from the moment the function is called, not while it waits
+    /// for a place.
+    package var limitSeconds: UInt32?
+
+    package init(
+        id: CallID, function: HookFunction, jobID: UInt32? = nil, arguments: [String],
+        jobInfo: [String: JobInfoValue]? = nil, limitSeconds: UInt32? = nil
+    ) {
+        self.id = id
+        self.function = function
+        self.jobID = jobID
+        self.arguments = arguments
+        self.jobInfo = jobInfo
+        self.limitSeconds = limitSeconds
+    }
+}
+
+/// How a call of a hook ended.
+package struct HookAnswer: Hashable, Sendable {
+    package enum End: Hashable, Sendable {
+        /// The function returned 0 or nothing; `message` is its second value, if it had one.
+        case success(message: String?)
+        /// It returned another number, a wrong type, or it raised an error. `status` is the number (255 for -1 and for
+        /// what is no number); `message` the second value, where there was one, else nil.
+        case failure(status: Int, message: String?)
+        /// The script could not be loaded, lacks a function, or the child died: why.
+        case broken(String)
+        /// It was ended when its limit was over, whatever it would have answered (spec §10, Q10).
+        case timedOut
+        /// It was ended because the engine asked for that.
+        case killed
+    }
+
+    package var end: End
+    /// What the function and its children wrote to standard output and error, at most `printedBytesMax`: kept apart from the
+    /// message (spec §10, Q37).
+    package var printed: String
+    /// Lines that the script gave to `slurm.log_*`, and ours about its answer, oldest first.
+    package var log: [HookLogLine]
+    /// The child's; nil in process.
+    package var pid: Int32?
+    package var startedAt: TimestampMicroseconds
+    package var durationMicroseconds: Int64
+
+    package static let printedBytesMax = 65_536
+    package static let logLinesMax = 200
+
+    package init(
+        end: End, printed: String = "", log: [HookLogLine] = [], pid: Int32? = nil,
+        startedAt: TimestampMicroseconds = 0, durationMicroseconds: Int64 = 0
+    ) {
+        self.end = end
+        self.printed = printed
+        self.log = log
+        self.pid = pid
+        self.startedAt = startedAt
+        self.durationMicroseconds = durationMicroseconds
+    }
+
+    package var isSuccess: Bool {
+        if case .success = end { return true }
+        return false
+    }
+}
+
+/// Microseconds since 1970 UTC.
+package typealias TimestampMicroseconds = Int64
+
+/// A line of a log.
+package struct HookLogLine: Hashable, Codable, Sendable {
+    package enum Level: String, Codable, Sendable {
+        case error, info, verbose, debug, debug2, debug3, debug4
+    }
+
+    package var level: Level
+    package var text: String
+
+    package init(_ level: Level, _ text: String) {
+        self.level = level
+        self.text = text
+    }
+}
+
+/// A pool as the answer of `slurm_bb_pools` names it (spec §4.5).
+package struct ReportedPool: Hashable, Sendable {
+    package var name: String
+    package var quantity: Int64
+    /// Bytes or units; 0 and absent mean 1.
+    package var granularity: Int64
+    /// Granules; nil where the answer has none.
+    package var free: Int64?
+
+    package init(name: String, quantity: Int64, granularity: Int64, free: Int64? = nil) {
+        self.name = name
+        self.quantity = quantity
+        self.granularity = granularity
+        self.free = free
+    }
+}
+
+/// What the document of `slurm_bb_pools` said: pools, and what is wrong with it, one line each. With a fault in the document as
+/// a whole the pools are empty and those known stay.
+package struct PoolsReading: Hashable, Sendable {
+    package var pools: [ReportedPool]
+    package var faults: [String]
+
+    package init(pools: [ReportedPool] = [], faults: [String] = []) {
+        self.pools = pools
+        self.faults = faults
+    }
+}
