@@ -52,6 +52,7 @@ let package = Package(
             "BurstReports", "BurstModel", "BurstScreen",
             resources: [.embedInCode("Resources/burstmon.schema.json")]),
         module("BurstEngine", "BurstModel"),
+        module("BurstWire"),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
         module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
