@@ -70,7 +70,8 @@ let package = Package(
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
-        module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
+        module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "CSys"),
+        tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
