@@ -133,7 +133,7 @@ int bb_from_json(lua_State *L) {
     json_tokener_free(tokener);
     if (error != json_tokener_success) {
         lua_pushnil(L);
-        lua_pushstring(L, error == json_tokener_continue ? "unexpected end of text" : json_tokener_error_desc(error));
+        lua_pushstring(L, json_tokener_error_desc(error));
         return 2;
     }
     from_value(L, *holder);

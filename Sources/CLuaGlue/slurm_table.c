@@ -150,6 +150,7 @@ static ssize_t write_sink(void *context, const char *bytes, size_t count) {
 }
 
 static int close_nothing(lua_State *L) {
+    ((luaL_Stream *)luaL_checkudata(L, 1, LUA_FILEHANDLE))->closef = close_nothing; // it stays open
     lua_pushnil(L);
     lua_pushliteral(L, "cannot close standard file");
     return 2;

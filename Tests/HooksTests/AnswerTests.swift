@@ -83,11 +83,12 @@ import Testing
                 let line = HookFunction.allCases.count + 2
                 let text = log.replacing("FN", with: function.rawValue).replacing("SCRIPT", with: bench.script)
                     .replacing("LINE", with: "\(line)")
-                #expect(answer.log.count == 1)
+                // A busy machine makes a call take long, which is a line of its own.
+                #expect(answer.log.filter { !$0.text.hasPrefix("\(function.rawValue) took ") }.count == 1)
                 #expect(answer.log.first?.level == .error)
                 #expect(answer.log.first?.text.hasPrefix(text) == true, "\(answer.log)")
             } else {
-                #expect(answer.log == [])
+                #expect(answer.log.filter { !$0.text.hasPrefix("\(function.rawValue) took ") } == [])
             }
         }
     }
@@ -190,7 +191,7 @@ import Testing
             let minutes =
                 "5 6 60 1440 1563 1564 4294967295 4294967295 4294967294 4294967294 4294967294 4294967294 4294967295"
             #expect(await bench.end(.paths) == .success(message: minutes + " 4294967294"))
-            let json = #"[1,2.5,"x",{"y":true}]4xnilunexpected end of textfalsenil"#
+            let json = #"[1,2.5,"x",{"y":true}]4xnilunexpected end of datafalsenil"#
             #expect(await bench.end(.jobProcess) == .success(message: json))
         }
     }

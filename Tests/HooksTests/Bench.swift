@@ -87,6 +87,10 @@ final class Bench: Sendable {
         (try? await call(function, arguments, jobInfo: jobInfo, limit: limit).end) ?? .broken("no answer came")
     }
 
+    func end(of id: CallID) async -> HookAnswer.End {
+        (try? await answer(of: id).end) ?? .broken("no answer came")
+    }
+
     static let scriptd = Programs.path(of: "burst-scriptd")
 }
 

@@ -17,7 +17,9 @@ import Testing
 
     @Test(arguments: HookFunction.allCases)
     func aMissingFunctionIsNamed(function: HookFunction) throws {
-        let missing = ["PATH: missing required function \(function.rawValue)", "PATH: required function(s) not present"]
+        let missing = [
+            "PATH: missing required function \(function.rawValue)", "PATH: required function(s) not present",
+        ]
         #expect(try faults(Bench.script("\(function.rawValue) = nil slurm.log_error('x')")) == missing)
         #expect(try faults(Bench.script("\(function.rawValue) = 5")) == missing)
     }
@@ -25,10 +27,12 @@ import Testing
     @Test func allMissingFunctionsAreNamedInSlurmsOrder() throws {
         let found = try faults("")
         #expect(found.count == 14)
-        #expect(Array(found.prefix(3)) == [
-            "PATH: missing required function slurm_bb_job_process", "PATH: missing required function slurm_bb_pools",
-            "PATH: missing required function slurm_bb_job_teardown",
-        ])
+        #expect(
+            Array(found.prefix(3)) == [
+                "PATH: missing required function slurm_bb_job_process",
+                "PATH: missing required function slurm_bb_pools",
+                "PATH: missing required function slurm_bb_job_teardown",
+            ])
         #expect(found.last == "PATH: required function(s) not present")
     }
 
@@ -62,9 +66,10 @@ import Testing
             let answer = try await bench.call(function)
             #expect(answer.end == .broken("\(bench.script): required function(s) not present"))
             #expect(
-                answer.log.map(\.text) == ["slurm_bb_pools", "slurm_bb_setup"].map {
-                    "\(bench.script): missing required function \($0)"
-                })
+                answer.log.map(\.text)
+                    == ["slurm_bb_pools", "slurm_bb_setup"].map {
+                        "\(bench.script): missing required function \($0)"
+                    })
         }
     }
 
