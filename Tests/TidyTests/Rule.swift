@@ -20,7 +20,8 @@ struct Rule: Sendable, CustomStringConvertible {
 
     /// What belongs to one part of the outside, and whose it is.
     private static let owners: [String: Set<Substring>] = [
-        "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources"],
+        "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources", "BurstHooks"],
+        "CLuaGlue": ["BurstHooks"],
         "Subprocess": ["BurstSources"], "ArgumentParser": ["burstmon", "burst-bench"],
         "FoundationEssentials": ["BurstReports"], "Testing": [],
     ]

@@ -33,6 +33,7 @@ import Testing
         ("Sources/BurstModel/A.swift", "import struct FoundationEssentials.Date"),
         ("Sources/BurstSources/A.swift", "import Foundation"),
         ("Sources/BurstMonitor/A.swift", "import CCurses"),
+        ("Sources/BurstEngine/A.swift", "import CLuaGlue"),
         ("Sources/BurstSources/A.swift", "import TOMLKit"),
         ("Sources/BurstTestSupport/A.swift", "import Testing"),
         ("Tests/ModelTests/A.swift", "@testable import Foundation"),
