@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /// Becomes the owner for good. Nothing of root's is left: groups, saved ids, capabilities.
@@ -33,8 +34,10 @@ static int become_owner(const struct order *order) {
 }
 
 static void default_signals(void) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    for (int number = 1; number < NSIG; number++) sigaction(number, &action, NULL);
+    // The kernel's own call: the C library keeps two signals to itself, and posix_spawn lets them be ignored for good.
+    // A struct of zeros is SIG_DFL without flags, whatever its layout.
+    static const unsigned char zeros[64];
+    for (int number = 1; number < NSIG; number++) syscall(SYS_rt_sigaction, number, zeros, NULL, NSIG / 8);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
