@@ -15,6 +15,8 @@ package final class ProcessSteps: StepRunner {
     private let spool: String
     private let waker: Int32
     private let state = Mutex(State())
+    /// Under a lock of its own: a name service that hangs keeps starts waiting, and nothing else.
+    private let groups = Mutex(UserGroups())
 
     private struct Watched {
         var jobID: UInt32
@@ -69,7 +71,8 @@ package final class ProcessSteps: StepRunner {
 
     package func start(_ order: StepOrder) throws(StepFault) {
         let folder = StepFolder(order.folder)
-        let bytes = try order.encoded(spool: spoolFolder(order.jobID))
+        let groups = groups.withLock { $0.of(order.userName, order.gid) }
+        let bytes = try order.encoded(spool: spoolFolder(order.jobID), groups: groups)
         if let fault = claim(order.jobID) { throw fault }
         defer { state.withLock { _ = $0.claimed.remove(order.jobID) } }
         try folder.make()

@@ -55,13 +55,16 @@ package struct StepOrder: Hashable, Sendable {
 
     /// What the file `order` holds: fields `name=value`, each with a byte 0 after it, `end` the last.
     /// - Parameter spool: the folder of this job's own in which the owner finds the script.
-    func encoded(spool: String) throws(StepFault) -> [UInt8] {
+    /// - Parameter groups: all that the owner is in.
+    func encoded(spool: String, groups: [UInt32]) throws(StepFault) -> [UInt8] {
         var bytes: [UInt8] = []
         var fields: [(String, String)] = [
-            ("uid", "\(uid)"), ("gid", "\(gid)"), ("user", userName), ("umask", "\(umask)"),
+            ("uid", "\(uid)"), ("gid", "\(gid)"), ("groups", groups.map(String.init).joined(separator: ",")),
+            ("umask", "\(umask)"),
             ("killwait", "\(killWaitSeconds)"), ("appends", appends ? "1" : "0"), ("workdir", workDir),
             ("script", scriptPath), ("spool", spool), ("stdin", stdin), ("stdout", stdout), ("stderr", stderr),
         ]
+        if userName.isEmpty { throw .order("the user has no name") }
         for (name, value) in fields where value.isEmpty { throw .order("\(name) is empty") }
         for path in [workDir, scriptPath, spool, stdin, stdout, stderr, folder] where !path.hasPrefix("/") {
             throw .order("\(path) does not begin with /")

@@ -16,7 +16,7 @@
 /// Becomes the owner for good. Nothing of root's is left: groups, saved ids, capabilities.
 static int become_owner(const struct order *order) {
     if (geteuid() == 0) {
-        if (initgroups(order->user, order->gid) != 0) return -1;
+        if (setgroups(order->group_count, order->groups) != 0) return -1;
         if (setresgid(order->gid, order->gid, order->gid) != 0) return -1;
         if (setresuid(order->uid, order->uid, order->uid) != 0) return -1;
         // It must not be possible to come back.

@@ -41,6 +41,23 @@ static char *read_all(int fd, size_t *count) {
     return bytes;
 }
 
+/// Numbers with commas between them.
+static bool read_groups(const char *text, struct order *order) {
+    while (*text) {
+        char digits[16];
+        size_t count = strcspn(text, ",");
+        if (count == 0 || count >= sizeof digits || order->group_count == GROUPS_MAX) return false;
+        memcpy(digits, text, count);
+        digits[count] = 0;
+        long long gid = number(digits, 0xfffffffe);
+        if (gid < 0) return false;
+        order->groups[order->group_count++] = (gid_t)gid;
+        text += count;
+        if (*text == ',') text++;
+    }
+    return order->group_count > 0;
+}
+
 const char *order_read(int fd, struct order *order) {
     size_t count = 0;
     char *bytes = read_all(fd, &count);
@@ -53,6 +70,7 @@ const char *order_read(int fd, struct order *order) {
     char **arguments = calloc(fields + 3, sizeof *arguments);
     char **environment = calloc(fields + 3, sizeof *environment);
     if (arguments == NULL || environment == NULL) return "no memory for the order";
+    const char *groups = NULL;
     size_t argument_count = 1; // the first one is the script's path
     order->environment_count = 2;
     long long uid = -1, gid = -1, mask = -1, kill_wait = -1;
@@ -68,14 +86,14 @@ const char *order_read(int fd, struct order *order) {
             uid = number(value, 0xfffffffe);
         } else if ((value = rest(field, "gid"))) {
             gid = number(value, 0xfffffffe);
+        } else if ((value = rest(field, "groups"))) {
+            groups = value;
         } else if ((value = rest(field, "umask"))) {
             mask = number(value, 0777);
         } else if ((value = rest(field, "killwait"))) {
             kill_wait = number(value, 1000000);
         } else if ((value = rest(field, "appends"))) {
             order->appends = strcmp(value, "1") == 0;
-        } else if ((value = rest(field, "user"))) {
-            order->user = value;
         } else if ((value = rest(field, "workdir"))) {
             order->work_folder = value;
         } else if ((value = rest(field, "script"))) {
@@ -102,7 +120,7 @@ const char *order_read(int fd, struct order *order) {
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         if (paths[i] == NULL || paths[i][0] != '/') return "a path of the order is missing or does not begin with /";
     }
-    if (order->user == NULL || order->user[0] == 0) return "the order names no user";
+    if (groups == NULL || !read_groups(groups, order)) return "the order's groups are missing or wrong";
     order->uid = (uid_t)uid;
     order->gid = (gid_t)gid;
     order->mask = (mode_t)mask;

@@ -10,6 +10,8 @@
 #define ORDER_BYTES_MAX (16 << 20)
 /// Variables, arguments and other lines of an order.
 #define ORDER_FIELDS_MAX 65536
+/// Groups that a user is in; those beyond are left out by burstd. Slurm and NFS send fewer.
+#define GROUPS_MAX 1024
 /// A script that is larger is refused (Slurm: max_script_size, 4 MiB unless set).
 #define SCRIPT_BYTES_MAX (64 << 20)
 /// What a notice for the script's standard error may hold.
@@ -29,7 +31,9 @@ struct order {
     mode_t mask;
     long kill_wait_ms;
     bool appends;
-    const char *user;
+    /// Looked up by burstd: here it would cost a millisecond a script, or for ever where a name service hangs.
+    gid_t groups[GROUPS_MAX];
+    size_t group_count;
     const char *work_folder;
     const char *script; // the stored one
     const char *spool;  // the folder that is made for the copy

@@ -116,7 +116,7 @@ import Testing
             }
         }
         #expect(fault { $0.stdout = "relative" } == "the script's order: relative does not begin with /")
-        #expect(fault { $0.userName = "" } == "the script's order: user is empty")
+        #expect(fault { $0.userName = "" } == "the script's order: the user has no name")
         #expect(
             fault { $0.environment = ["NOVALUE"] } == "the script's order: NOVALUE in the environment is not NAME=value"
         )
