@@ -38,6 +38,7 @@ let package = Package(
         .executable(name: "burstmon", targets: ["burstmon"]),
         .executable(name: "burst-scriptd", targets: ["burst-scriptd"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
+        .executable(name: "burst-stepd", targets: ["burst-stepd"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -58,6 +59,12 @@ let package = Package(
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
         module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
+        module("BurstSteps", "CSys"),
+        // C alone, and linked with nothing: one of them starts with every batch script, and Swift's library, which
+        // would be linked else, triples what that costs.
+        .executableTarget(
+            name: "burst-stepd", cSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
         .target(name: "CSys", publicHeadersPath: "include"),
         // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by burst-scriptd.
         module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
@@ -87,6 +94,9 @@ let package = Package(
         .executableTarget(
             name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
             swiftSettings: settings),
+        tests("StepsTests", "BurstSteps", "BurstTestSupport", "burst-stepd", "steps-probe"),
+        .executableTarget(
+            name: "steps-probe", dependencies: ["BurstSteps"], path: "Tests/steps-probe", swiftSettings: settings),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
