@@ -22,7 +22,8 @@ struct Rule: Sendable, CustomStringConvertible {
     private static let owners: [String: Set<Substring>] = [
         "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources"],
         "Subprocess": ["BurstSources"], "ArgumentParser": ["burstmon", "burst-bench"],
-        "FoundationEssentials": ["BurstReports"], "Testing": [],
+        "FoundationEssentials": ["BurstReports", "BurstStore"], "Testing": [],
+        "GRDB": ["BurstStore"], "GRDBSQLite": ["BurstStore"],
     ]
 
     static let imports = Rule(name: "modules import what they may") { file in
