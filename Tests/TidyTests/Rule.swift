@@ -23,7 +23,8 @@ struct Rule: Sendable, CustomStringConvertible {
         "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources", "BurstHooks"],
         "CLuaGlue": ["BurstHooks"],
         "Subprocess": ["BurstSources"], "ArgumentParser": ["burstmon", "burst-bench"],
-        "FoundationEssentials": ["BurstReports"], "Testing": [],
+        "FoundationEssentials": ["BurstReports", "BurstStore"], "Testing": [],
+        "GRDB": ["BurstStore"], "GRDBSQLite": ["BurstStore"],
     ]
 
     static let imports = Rule(name: "modules import what they may") { file in

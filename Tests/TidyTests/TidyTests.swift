@@ -35,6 +35,8 @@ import Testing
         ("Sources/BurstMonitor/A.swift", "import CCurses"),
         ("Sources/BurstEngine/A.swift", "import CLuaGlue"),
         ("Sources/BurstSources/A.swift", "import TOMLKit"),
+        ("Sources/BurstSources/A.swift", "import GRDB"),
+        ("Sources/BurstMonitor/A.swift", "import GRDBSQLite"),
         ("Sources/BurstTestSupport/A.swift", "import Testing"),
         ("Tests/ModelTests/A.swift", "@testable import Foundation"),
     ])
