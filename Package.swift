@@ -71,7 +71,8 @@ let package = Package(
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
-        module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
+        module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "CSys"),
+        tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
@@ -84,11 +85,14 @@ let package = Package(
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(
             name: "BurstFuzz",
-            dependencies: ["BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport"],
+            dependencies: [
+                "BurstEngine", "BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport",
+            ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),
     ]
