@@ -69,6 +69,7 @@ let package = Package(
         .executableTarget(
             name: "burst-stepd", cSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
+        module("BurstClient", "BurstWire"),
         .target(name: "CSys", publicHeadersPath: "include"),
         // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by burst-scriptd.
         module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
@@ -106,6 +107,7 @@ let package = Package(
             exclude: ["Upgrades"]),
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
             swiftSettings: settings),
+        tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),

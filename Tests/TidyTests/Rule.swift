@@ -16,6 +16,7 @@ struct Rule: Sendable, CustomStringConvertible {
         "BurstModel": [],
         "BurstScreen": ["BurstModel"],
         "BurstReports": ["BurstModel", "BurstScreen", "FoundationEssentials"],
+        "BurstWire": ["FoundationEssentials"],
     ]
 
     /// What belongs to one part of the outside, and whose it is.
@@ -25,6 +26,11 @@ struct Rule: Sendable, CustomStringConvertible {
         "Subprocess": ["BurstSources"], "ArgumentParser": ["burstmon", "burst-bench"],
         "FoundationEssentials": ["BurstReports", "BurstStore"], "Testing": [],
         "GRDB": ["BurstStore"], "GRDBSQLite": ["BurstStore"],
+        "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources"],
+        "Subprocess": ["BurstSources", "BurstDaemon"], "ArgumentParser": ["burstmon", "burst-bench"],
+        "FoundationEssentials": ["BurstReports", "BurstWire", "BurstDaemon"], "Testing": [],
+        "NIOCore": ["BurstDaemon"], "NIOPosix": ["BurstDaemon"], "Logging": ["BurstDaemon"],
+        "ServiceLifecycle": ["BurstDaemon"], "UnixSignals": ["BurstDaemon"],
     ]
 
     static let imports = Rule(name: "modules import what they may") { file in
