@@ -55,14 +55,16 @@ package enum EngineChecks {
         var found: [Fault] = []
         let known = Set(pools.map(\.name))
         for job in jobs {
-            guard let buffer = job.buffer, buffer.created != nil, let pool = buffer.pool else { continue }
-            let (sum, isOver) = sums[pool, default: 0].addingReportingOverflow(buffer.size)
-            sums[pool] = isOver ? .max : sum
-            if !known.contains(pool) {
-                found.append(
-                    Fault(
-                        .poolUnknown(pool: pool), jobID: job.id,
-                        text: "its buffer is charged to pool \(pool), which is not known"))
+            guard let buffer = job.buffer, buffer.created != nil else { continue }
+            for charge in buffer.charges {
+                let (sum, isOver) = sums[charge.pool, default: 0].addingReportingOverflow(charge.size)
+                sums[charge.pool] = isOver ? .max : sum
+                if !known.contains(charge.pool) {
+                    found.append(
+                        Fault(
+                            .poolUnknown(pool: charge.pool), jobID: job.id,
+                            text: "its buffer is charged to pool \(charge.pool), which is not known"))
+                }
             }
         }
         for pool in pools where pool.used != sums[pool.name, default: 0] {
@@ -137,6 +139,8 @@ package enum EngineChecks {
     private static func stuck(_ job: EngineJob, _ stage: BufferWork.Stage) -> String? {
         let saysWhy = job.reason != .none || job.reasonText?.isEmpty == false
         switch stage {
+        case .teardown(let teardown) where teardown.after != nil:
+            return teardown.call == nil ? nil : "call \(teardown.call?.description ?? "") waits for no other"
         case .stagingIn, .preRun, .postRun, .stagingOut, .teardown:
             switch (call(of: stage), callAt(of: stage)) {
             case (nil, nil): return "no call is under way and none is due"
