@@ -150,7 +150,7 @@ extension BurstBufferConf {
 
 extension BurstBufferConf.Reading {
     fileprivate mutating func note(_ level: HookLogLine.Level, _ text: String) {
-        notes.append(HookLogLine(level, text))
+        notes.append(HookLogLine(level, PlainText.oneLine(text)))
     }
 
     fileprivate mutating func set(_ value: ConfigValue, users: UserDirectory) throws(ConfigFault) {
