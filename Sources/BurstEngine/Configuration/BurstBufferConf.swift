@@ -214,7 +214,8 @@ extension BurstBufferConf.Reading {
         return text
     }
 
-    /// Any separator will do; Slurm looks for the words within the text. Words that are no flag are ignored there silently.
+    /// Any separator will do; Slurm looks for the words within the text. Words that are no flag are ignored there
+    /// silently.
     private mutating func flags(_ value: ConfigValue) -> BurstBufferConf.Flags {
         let lower = value.pair.value.lowercased()
         var flags: BurstBufferConf.Flags = []
