@@ -76,7 +76,7 @@ package final class ProcessSteps: StepRunner {
         if let fault = claim(order.jobID) { throw fault }
         defer { state.withLock { _ = $0.claimed.remove(order.jobID) } }
         try folder.make()
-        folder.clear()
+        try folder.clear()
         if case .text(let script) = order.script { try folder.write(script, to: "script") }
         try folder.write(bytes, to: "order")
         let pid = try spawn([program, order.folder])

@@ -52,14 +52,11 @@ static int write_all(int fd, const char *bytes, size_t count) {
 }
 
 int write_durably(int folder, const char *name, const char *text, size_t count) {
-    char new[64];
-    snprintf(new, sizeof new, "%s.new", name);
-    int fd = openat(folder, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return -1;
     int result = write_all(fd, text, count);
     if (result == 0) result = fsync(fd);
     if (close(fd) != 0) result = -1;
-    if (result == 0) result = renameat(folder, new, folder, name);
     if (result == 0) result = fsync(folder);
     return result;
 }
