@@ -76,7 +76,7 @@ let package = Package(
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
-        module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
+        module("BurstTestSupport", "BurstModel", "BurstScreen", "BurstSteps", "CSys"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),

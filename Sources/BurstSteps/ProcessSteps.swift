@@ -44,6 +44,12 @@ package final class ProcessSteps: StepRunner {
         } else if errno != EEXIST {
             throw .file(spool, errno)
         }
+        // Whoever else may write there could put a script of theirs in an owner's place.
+        var status = stat()
+        guard lstat(spool, &status) == 0 else { throw .file(spool, errno) }
+        guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+            throw .spool(spool)
+        }
         let waker = bb_waker_open()
         guard waker >= 0 else { throw .file("eventfd", errno) }
         self.program = program

@@ -86,7 +86,8 @@ static const char *failed(const char *what, const char *path) {
 /// The copy lies in a folder of root's that the job's group may enter, as slurmd has it: a process of the owner's
 /// cannot put another script in its place, and others see nothing.
 const char *hand_over(const struct order *order, char *path, size_t size) {
-    if (snprintf(path, size, "%s/slurm_script", order->spool) >= (int)size) return "the spool folder's name is too long";
+    int length = snprintf(path, size, "%s/slurm_script", order->spool);
+    if (length >= (int)size) return "the spool folder's name is too long";
     int from = open(order->script, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (from < 0) return failed("cannot open the stored script", order->script);
     struct stat status;
