@@ -91,6 +91,7 @@ let package = Package(
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
+        module("BurstTestSupport", "BurstModel", "BurstScreen", "BurstSteps", "CSys"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
