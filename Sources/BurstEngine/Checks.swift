@@ -1,4 +1,4 @@
-package import BurstModel
+import BurstModel
 
 /// What must hold of an engine's state after every decision. Simulations ask after each step, `burst fsck` at rest.
 package enum EngineChecks {
