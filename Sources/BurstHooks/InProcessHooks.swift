@@ -3,8 +3,8 @@ import CLuaGlue
 import Glibc
 import Synchronization
 
-/// Calls made in this process, one after the other, on a thread of their own: without a limit in time, like Slurm's, but
-/// watched, and ended where `kill` asks for it as soon as Lua code runs.
+/// Calls made in this process, one after the other, on a thread of their own: without a limit in time, like Slurm's,
+/// but watched, and ended where `kill` asks for it as soon as Lua code runs.
 final class InProcessHooks: Sendable {
     private struct Running {
         var call: HookCall
