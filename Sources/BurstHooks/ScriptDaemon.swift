@@ -48,7 +48,7 @@ final class ScriptDaemon: Sendable {
         self.answer = answer
         news = bb_eventfd()
         precondition(news >= 0, "no eventfd: errno \(errno)")
-        HookThread.start { self.run() }
+        HookThread.start(takesSignals: false) { self.run() }
     }
 
     deinit { close(news) }

@@ -199,12 +199,14 @@ import Testing
     @Test func sixHundredCallsNeverHaveMoreThan512Children() async throws {
         let body = """
             function slurm_bb_setup(path, n)
-                while not io.open(path .. "/go") do os.execute("sleep 0.5") end
+                io.open(path .. "/gate"):close() -- waits for a writer
                 return 0, n
             end
             """
         try await Bench.run(body) { bench in
+            mkfifo(bench.folder("gate"), 0o600)
             let ids = (0..<600).map { bench.start(.setup, [bench.folder.path, "\($0)"]) }
+            #expect(await eventually { bench.hooks.scriptdPID != nil })
             let pid = try #require(bench.hooks.scriptdPID)
             var most = 0
             let isFull = await eventually(seconds: 60) {
@@ -217,7 +219,8 @@ import Testing
             let ended = try await bench.answer(of: ids[599])
             #expect(ended.end == .killed && ended.pid == nil)
             for _ in 0..<10 { most = max(most, Processes.children(of: pid).count) }
-            bench.folder.write("", to: "go")
+            let gate = open(bench.folder("gate"), O_RDWR)
+            defer { close(gate) }
             let all = await eventually(seconds: 120) {
                 most = max(most, Processes.children(of: pid).count)
                 return bench.answered == 600
@@ -235,7 +238,7 @@ import Testing
     /// The limit of a call that waits for a place counts from its start.
     @Test func waitingIsNotCounted() async throws {
         let body = """
-            function slurm_bb_setup() while true do os.execute("sleep 0.5") end end
+            function slurm_bb_setup() os.execute("sleep 600") end
             function slurm_bb_data_in() return 0, "in time" end
             """
         try await Bench.run(body) { bench in
@@ -359,6 +362,10 @@ import Testing
                 if how == "exit" then os.exit(0) end
                 if how == "locale" then return 0, tostring(os.setlocale("de_DE.UTF-8")) .. os.setlocale() end
                 if how == "hook" then debug.sethook(error, "c") string.len("") end
+                if how == "signals" then
+                    local file = io.popen("grep SigBlk /proc/self/status")
+                    return 0, (file:read("a"):gsub("%s", ""))
+                end
                 if how == "close" then io.stdout:close() io.stderr:close() print("x") return 0 end
                 if how == "gc" then
                     setmetatable({}, { __gc = function() error("late") end })
@@ -373,9 +380,22 @@ import Testing
             #expect(exit.log.first?.text.contains("os.exit would end the daemon") == true)
             #expect(await bench.end(.pools, ["locale"]) == .success(message: "nilC"))
             #expect(await bench.end(.pools, ["hook"]) == .failure(status: 255, message: nil))
+            #expect(await bench.end(.pools, ["signals"]) == .success(message: "SigBlk:0000000000000000"))
             #expect(await bench.end(.pools, ["close"]) == .success(message: nil))
             #expect(await bench.end(.pools, ["gc"]) == .success(message: "gc"))
         }
+    }
+
+    /// A C function cannot be ended; stopping gives up on it.
+    @Test func stoppingDoesNotWaitForACFunction() async throws {
+        let body = "function slurm_bb_pools() return string.find(('a'):rep(60), ('a*'):rep(9) .. 'b') end"
+        var limits = HookLimits()
+        limits.stopSeconds = 0.2
+        let bench = try Bench(body, limits: limits)
+        let hung = bench.start(.pools)
+        #expect(await bench.end(.setup) == .success(message: nil))
+        await bench.hooks.stop()
+        #expect(bench.answers(of: hung).map(\.end) == [.killed])
     }
 
     @Test func waitingCallsAreBounded() async throws {
