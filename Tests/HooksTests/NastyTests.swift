@@ -28,6 +28,15 @@ import Testing
         Nasty(
             name: "forks away without its environment",
             body: "os.execute([[env -i setsid sh -c 'env -i setsid /bin/sleep 6'0'4 & exit' & sleep 600]])"),
+        Nasty(
+            name: "keeps forking away",
+            body: "os.execute([[setsid sh -c 'while :; do setsid sleep 600 & sleep 0.01; done' & sleep 600]])"),
+        Nasty(
+            name: "forks and ends again and again",
+            body: """
+                os.execute([[f='n=$((n+1)); export n; [ $n -gt 20000 ] || setsid sh -c "$f" &'; export f
+                setsid sh -c "$f" & sleep 600]])
+                """),
         Nasty(name: "prints without end", body: "while true do print(('x'):rep(10000)) end"),
         Nasty(name: "lets a child print without end", body: "os.execute('yes')"),
         Nasty(name: "logs without end", body: "while true do slurm.log_info(('x'):rep(10000)) end"),
@@ -388,7 +397,7 @@ import Testing
 
     /// A C function cannot be ended; stopping gives up on it.
     @Test func stoppingDoesNotWaitForACFunction() async throws {
-        let body = "function slurm_bb_pools() return string.find(('a'):rep(60), ('a*'):rep(9) .. 'b') end"
+        let body = "function slurm_bb_pools() return string.find(('a'):rep(70), ('a*'):rep(6) .. 'b') end"
         var limits = HookLimits()
         limits.stopSeconds = 0.2
         let bench = try Bench(body, limits: limits)
