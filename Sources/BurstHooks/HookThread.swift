@@ -10,8 +10,8 @@ enum HookThread {
     /// Bytes of stack: Lua's own C calls are nested at most 200 deep.
     private static let stackBytes = 8 << 20
 
-    /// - Parameter takesSignals: Whether signals may arrive on it, as on the thread that calls; what it starts has the same
-    ///   mask.
+    /// - Parameter takesSignals: Whether signals may arrive on it, as on the thread that calls; what it starts has the
+    ///   same mask.
     static func start(takesSignals: Bool, _ run: @escaping @Sendable () -> Void) {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)

@@ -2,8 +2,8 @@ package import BurstEngine
 import CLuaGlue
 import Glibc
 
-/// Runs the functions of `burst_buffer.lua` as Slurm 26.05 does (spec §4): pools, job_process and paths in this process,
-/// on a thread of their own, all others in children of burst-scriptd.
+/// Runs the functions of `burst_buffer.lua` as Slurm 26.05 does (spec §4): pools, job_process and paths in this
+/// process, on a thread of their own, all others in children of burst-scriptd.
 package final class LuaHooks: HookRunner {
     private let inProcess: InProcessHooks
     private let children: ScriptDaemon
