@@ -120,6 +120,8 @@ let package = Package(
             name: "BurstFuzz",
             dependencies: [
                 "BurstEngine", "BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport",
+                "BurstModel", "BurstEngine", "BurstHooks", "BurstScreen", "BurstSettings", "BurstSources",
+                "BurstTestSupport",
             ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),

@@ -13,6 +13,8 @@ package struct FuzzTarget: Sendable {
     package static let all: [FuzzTarget] = [
         showBurst, showBurstDamaged, squeue, squeueDamaged, showJob, showJobDamaged, reservations, config,
         systemComment, sizes, times, theme, settings, filter, recording, script, slurmConf, burstBufferConf,
+        systemComment, sizes, times, theme, settings, filter, recording,
+        pools,
     ]
 
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
