@@ -89,9 +89,9 @@ let package = Package(
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
-        module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "CSys"),
+        module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "BurstSteps", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
-        module("BurstTestSupport", "BurstModel", "BurstScreen", "BurstSteps", "CSys"),
+        tests("SimulationTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
@@ -119,7 +119,6 @@ let package = Package(
         .target(
             name: "BurstFuzz",
             dependencies: [
-                "BurstEngine", "BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport",
                 "BurstModel", "BurstEngine", "BurstHooks", "BurstScreen", "BurstSettings", "BurstSources",
                 "BurstTestSupport",
             ],

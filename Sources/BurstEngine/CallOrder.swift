@@ -160,6 +160,12 @@ package struct CallOrder: Sendable {
             }
             // A restart begins the stage-out again from its start, whatever came of it.
             if life.wasRestarted, [.postRun, .dataOut, .testDataOut].contains(life.last) { return nil }
+            // So does a release of a requeued job whose stage-out failed.
+            if life.end == .failure, [.postRun, .dataOut, .testDataOut].contains(life.last),
+                life.job?.state == .pending
+            {
+                return nil
+            }
             return follows(life, .preRun)
         case .dataOut: return follows(life, .postRun)
         case .testDataOut: return follows(life, .dataOut, orBusy: .testDataOut)

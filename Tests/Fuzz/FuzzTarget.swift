@@ -13,7 +13,6 @@ package struct FuzzTarget: Sendable {
     package static let all: [FuzzTarget] = [
         showBurst, showBurstDamaged, squeue, squeueDamaged, showJob, showJobDamaged, reservations, config,
         systemComment, sizes, times, theme, settings, filter, recording, script, slurmConf, burstBufferConf,
-        systemComment, sizes, times, theme, settings, filter, recording,
         pools,
     ]
 

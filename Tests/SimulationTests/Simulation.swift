@@ -103,11 +103,13 @@ struct Simulation {
         let jobs = world.engine.jobs.keys.sorted()
         guard !jobs.isEmpty, !chance.isOneIn(3) else {
             let directives = [
-                "#BB_LUA", "#BB_LUA pool=a capacity=\(1 + chance.below(30))", "#BB_LUA pool=b capacity=\(1 + chance.below(9))",
+                "#BB_LUA", "#BB_LUA pool=a capacity=\(1 + chance.below(30))",
+                "#BB_LUA pool=b capacity=\(1 + chance.below(9))",
                 "#BB_LUA pool=a capacity=5\n#BB_LUA pool=b capacity=2", "# plain",
             ]
             var order = SubmitOrder(
-                script: "#!/bin/sh\n\(directives[chance.below(directives.count)])\n", name: "j", workDir: "/", uid: 1001,
+                script: "#!/bin/sh\n\(directives[chance.below(directives.count)])\n", name: "j", workDir: "/",
+                uid: 1001,
                 gid: 1001, userName: "alice")
             if chance.isOneIn(6) { order.timeLimitMinutes = 1 }
             if chance.isOneIn(8) { order.isHeld = true }
