@@ -57,6 +57,7 @@ let package = Package(
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
         module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
+        module("BurstClient", "BurstWire"),
         .target(name: "CSys", publicHeadersPath: "include"),
         .systemLibrary(name: "CJSONC", providers: [.apt(["libjson-c-dev"])]),
         .systemLibrary(name: "CCurses", providers: [.apt(["libncurses-dev"])]),
@@ -79,6 +80,7 @@ let package = Package(
         .executableTarget(
             name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
             swiftSettings: settings),
+        tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),

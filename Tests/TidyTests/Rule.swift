@@ -16,13 +16,16 @@ struct Rule: Sendable, CustomStringConvertible {
         "BurstModel": [],
         "BurstScreen": ["BurstModel"],
         "BurstReports": ["BurstModel", "BurstScreen", "FoundationEssentials"],
+        "BurstWire": ["FoundationEssentials"],
     ]
 
     /// What belongs to one part of the outside, and whose it is.
     private static let owners: [String: Set<Substring>] = [
         "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources"],
-        "Subprocess": ["BurstSources"], "ArgumentParser": ["burstmon", "burst-bench"],
-        "FoundationEssentials": ["BurstReports"], "Testing": [],
+        "Subprocess": ["BurstSources", "BurstDaemon"], "ArgumentParser": ["burstmon", "burst-bench"],
+        "FoundationEssentials": ["BurstReports", "BurstWire", "BurstDaemon"], "Testing": [],
+        "NIOCore": ["BurstDaemon"], "NIOPosix": ["BurstDaemon"], "Logging": ["BurstDaemon"],
+        "ServiceLifecycle": ["BurstDaemon"], "UnixSignals": ["BurstDaemon"],
     ]
 
     static let imports = Rule(name: "modules import what they may") { file in

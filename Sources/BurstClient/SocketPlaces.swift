@@ -1,0 +1,20 @@
+internal import Glibc
+
+/// Where `burstd` listens (DESIGN.md, "Where things live at run time").
+package enum SocketPlaces {
+    package static let system = "/run/burst/burstd.sock"
+
+    /// Root's, or that of the user, which needs XDG_RUNTIME_DIR; nil without it.
+    package static func own(uid: UInt32 = geteuid(), environment: [String: String]) -> String? {
+        if uid == 0 { return system }
+        guard let folder = environment["XDG_RUNTIME_DIR"], folder.hasPrefix("/") else { return nil }
+        return folder + "/burst/burstd.sock"
+    }
+
+    /// Where a client looks: `BURST_SOCKET`; else the user's own engine where there is one; else the machine's.
+    package static func client(uid: UInt32 = geteuid(), environment: [String: String]) -> String {
+        if let named = environment["BURST_SOCKET"], !named.isEmpty { return named }
+        if let own = own(uid: uid, environment: environment), access(own, F_OK) == 0 { return own }
+        return system
+    }
+}
