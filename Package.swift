@@ -89,7 +89,9 @@ let package = Package(
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(
             name: "BurstFuzz",
-            dependencies: ["BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport"],
+            dependencies: [
+                "BurstEngine", "BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport",
+            ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),
     ]
