@@ -11,6 +11,8 @@ let settings: [SwiftSetting] = [
 
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 
@@ -43,6 +45,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // Pure: values in, values out.
@@ -56,6 +59,7 @@ let package = Package(
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
         module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
+        module("BurstStore", "BurstModel", "BurstEngine", grdb, sqlite),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstClient", "BurstWire"),
         .target(name: "CSys", publicHeadersPath: "include"),
@@ -71,7 +75,8 @@ let package = Package(
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
         // What tests and benchmarks share.
-        module("BurstTestSupport", "BurstModel", "BurstScreen", "CSys"),
+        module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "CSys"),
+        tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
@@ -81,6 +86,12 @@ let package = Package(
             name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
             swiftSettings: settings),
         tests("WireTests", "BurstWire"),
+        tests(
+            "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
+            exclude: ["Upgrades"]),
+        .executableTarget(
+            name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
+            swiftSettings: settings),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),

@@ -11,6 +11,28 @@ package struct Engine: Sendable {
     package internal(set) var nextJobID: UInt32 = 1
     var nextCallNumber: UInt64 = 1
 
+    /// Calls under way and whom they are for. Nothing of this outlives the process, nor do the calls.
+    package internal(set) var calls: [CallID: CallPurpose] = [:]
+    /// What `paths` gave the job that is about to start.
+    var pathLines: [UInt32: [String]] = [:]
+    /// Waiting jobs that are not held, in the order in which they are considered.
+    var queue = JobQueue()
+    var timers = TimerHeap()
+    /// Pools were read successfully at least once since the start (spec §4.5: else the plugin is down).
+    package internal(set) var poolsKnown = false
+    var nextPoolsAt: Timestamp?
+    var poolsCall: CallID?
+    var isStopping = false
+    /// Slots of jobs that run.
+    var busyCPUs: UInt32 = 0
+    var passWanted = false
+    var passNotBefore: Timestamp?
+
+    // Of the step under way.
+    var out = Decision()
+    var dirtyJobs: Set<UInt32> = []
+    var poolsChanged = false
+
     /// What the store kept.
     package struct Recovered: Sendable {
         package var jobs: [EngineJob] = []
@@ -23,6 +45,24 @@ package struct Engine: Sendable {
         package init() {}
     }
 
+    /// Why a call was made.
+    package enum CallPurpose: Hashable, Sendable {
+        case pools
+        case submission(PendingSubmission)
+        /// A task that was split off its array.
+        case task(UInt32)
+        case stage(UInt32)
+        case status(RequestID)
+    }
+
+    /// A submission whose `job_process` runs.
+    package struct PendingSubmission: Hashable, Sendable {
+        var request: RequestID
+        var caller: Caller
+        var job: EngineJob
+        var notes: [String]
+    }
+
     package init(settings: EngineSettings, recovered: Recovered = Recovered()) {
         self.settings = settings
         jobs = Dictionary(uniqueKeysWithValues: recovered.jobs.map { ($0.id, $0) })
@@ -30,13 +70,169 @@ package struct Engine: Sendable {
         reservations = Dictionary(uniqueKeysWithValues: recovered.reservations.map { ($0.name, $0) })
         nextJobID = recovered.nextJobID
         nextCallNumber = recovered.nextCallNumber
+        for job in recovered.jobs {
+            nextJobID = max(nextJobID, job.id + 1)
+            if job.takesSlots { busyCPUs += job.cpus }
+            if job.isQueued { queue.insert(job) }
+        }
     }
 
     /// When `.tick` is wanted next; nil: never.
-    package var nextWake: Timestamp? { nil }
+    package var nextWake: Timestamp? {
+        guard !isStopping else { return nil }
+        return [timers.first, poolsCall == nil ? nextPoolsAt : nil, passWanted ? passNotBefore : nil].compactMap { $0 }
+            .min()
+    }
 
     /// Decides. The records must be durable before any of the effects starts.
-    package mutating func step(_ event: Event, at now: Timestamp) -> Decision {
-        Decision()
+    package mutating func step(_ event: EngineEvent, at now: Timestamp) -> Decision {
+        out = Decision()
+        switch event {
+        case .started: recover(at: now)
+        case .submit(let request, let order, let caller): submit(order, by: caller, request, at: now)
+        case .command(let request, let command, let caller): perform(command, by: caller, request, at: now)
+        case .reserve(let request, let command, let caller): reserve(command, by: caller, request, at: now)
+        case .status(let request, let arguments, let caller):
+            askStatus(arguments, by: caller, request, at: now)
+        case .configured(let settings): configure(settings, at: now)
+        case .hookEnded(let call, let answer): hookEnded(call, answer, lines: [], reading: nil, at: now)
+        case .poolsRead(let call, let answer, let reading):
+            hookEnded(call, answer, lines: [], reading: reading, at: now)
+        case .pathsRead(let call, let answer, let lines):
+            hookEnded(call, answer, lines: lines, reading: nil, at: now)
+        case .stepStarted: break
+        case .stepEnded(let job, let result): stepEnded(job, result, at: now)
+        case .tick: break
+        case .stopping: isStopping = true
+        }
+        if !isStopping {
+            runTimers(at: now)
+            if passWanted, (passNotBefore ?? now) <= now { pass(at: now) }
+        }
+        return finish()
+    }
+
+    // MARK: Bookkeeping
+
+    /// Changes a job; what a change means for the history, the queue and the slots is noted here and nowhere else.
+    mutating func change(_ id: UInt32, at now: Timestamp, _ body: (inout EngineJob) -> Void) {
+        guard let before = jobs[id] else { return }
+        var job = before
+        body(&job)
+        guard job != before else { return }
+        if job.buffer?.stage.state != before.buffer?.stage.state { job.buffer?.since = now }
+        keep(job, before: before, at: now)
+    }
+
+    /// Puts a job in its place, new (`before` nil) or changed.
+    mutating func keep(_ job: EngineJob, before: EngineJob?, at now: Timestamp) {
+        jobs[job.id] = job
+        dirtyJobs.insert(job.id)
+        if before?.shownState != job.shownState || before?.buffer?.stage.state != job.buffer?.stage.state
+            || before?.shownReason != job.shownReason || before == nil
+        {
+            out.records.append(.change(StateChange(of: job, at: now)))
+        }
+        let slotsBefore = before.map { $0.takesSlots ? $0.cpus : 0 } ?? 0
+        let slots = job.takesSlots ? job.cpus : 0
+        if slots != slotsBefore { busyCPUs = busyCPUs - slotsBefore + slots }
+        let place = before.flatMap { $0.isQueued ? JobQueue.Key($0) : nil }
+        let newPlace = job.isQueued ? JobQueue.Key(job) : nil
+        if place != newPlace {
+            if let place { queue.remove(place) }
+            if newPlace != nil { queue.insert(job) }
+        }
+    }
+
+    mutating func log(_ level: HookLogLine.Level, _ text: String) {
+        out.effects.append(.log(HookLogLine(level, text)))
+    }
+
+    mutating func reply(_ request: RequestID, _ reply: Reply) {
+        out.effects.append(.reply(request, reply))
+    }
+
+    mutating func wantPass(at now: Timestamp) {
+        passWanted = true
+        // A long queue is walked less often, so that submissions by the thousand stay cheap.
+        if passNotBefore == nil {
+            passNotBefore = now.adding(milliseconds: min(1000, Int64(queue.count) / 200))
+        }
+    }
+
+    private mutating func finish() -> Decision {
+        for id in dirtyJobs.sorted() {
+            if let job = jobs[id] { out.records.append(.job(job)) }
+        }
+        dirtyJobs.removeAll(keepingCapacity: true)
+        if poolsChanged {
+            out.records.append(.pools(pools))
+            poolsChanged = false
+        }
+        let decision = out
+        out = Decision()
+        return decision
+    }
+
+    // MARK: Time
+
+    private mutating func runTimers(at now: Timestamp) {
+        if let at = nextPoolsAt, at <= now, poolsCall == nil { askPools(at: now) }
+        while let (at, id) = timers.popDue(at: now) {
+            guard let job = jobs[id] else { continue }
+            due(job, at: now, timer: at)
+        }
+    }
+
+    /// A time of the job has come; which, the job itself tells.
+    private mutating func due(_ job: EngineJob, at now: Timestamp, timer: Timestamp) {
+        if job.state == .running, !job.flags.contains(.ending), let limit = job.timeLimitMinutes, let start = job.start,
+            start.adding(seconds: Int(limit) * 60).adding(milliseconds: job.suspendedMilliseconds) <= now
+        {
+            endForTimeLimit(job, at: now)
+        }
+        if job.isForgettable(at: now, ageSeconds: settings.minJobAgeSeconds) {
+            forget(job)
+            return
+        }
+        switch job.buffer?.stage {
+        case .stagingIn(let step) where step.call == nil && (step.callAt ?? now) <= now,
+            .stagingOut(let step) where step.call == nil && (step.callAt ?? now) <= now:
+            callStep(job.id, step, at: now)
+        case .teardown(let teardown) where teardown.call == nil && teardown.after == nil:
+            if (teardown.callAt ?? now) <= now { callTeardown(job.id, at: now) }
+        default: break
+        }
+        if job.isQueued { wantPass(at: now) }
+    }
+
+    mutating func forget(_ job: EngineJob) {
+        jobs[job.id] = nil
+        dirtyJobs.remove(job.id)
+        out.records.append(.forget(job.id))
+        out.effects.append(.removeJobFiles(job.id))
+    }
+}
+
+extension EngineJob {
+    /// Uses slots now.
+    var takesSlots: Bool { state == .running || state == .suspended }
+
+    /// Waits for the scheduler: pending, not held, with nothing of an earlier run still to do.
+    var isQueued: Bool { state == .pending && priority > 0 && !flags.contains(.processing) }
+
+    /// Its script ran to an end and its data too; kept only to be looked at.
+    func isForgettable(at now: Timestamp, ageSeconds: Int) -> Bool {
+        guard state.isFinal, let end, end.adding(seconds: ageSeconds) <= now else { return false }
+        return buffer == nil || buffer?.stage == .complete
+    }
+}
+
+extension StateChange {
+    init(of job: EngineJob, at now: Timestamp) {
+        self.init(
+            jobID: job.id, uid: job.uid, at: now, jobState: job.shownState.name,
+            bufferState: job.buffer?.stage.state.name, reason: job.shownReason, pool: job.buffer?.pool,
+            size: job.buffer?.size ?? 0)
     }
 }

@@ -131,6 +131,10 @@ package struct EngineJob: Codable, Hashable, Sendable, Identifiable {
         package static let requeueHold = Flags(rawValue: 16)
         /// Its processes are being ended.
         package static let ending = Flags(rawValue: 32)
+        /// It was cancelled with --hurry while it ran: nothing is staged out.
+        package static let hurry = Flags(rawValue: 64)
+        /// A task whose `job_process` runs: not considered before that ended.
+        package static let processing = Flags(rawValue: 128)
     }
 
     /// What `squeue %T` and `JobState=` print: COMPLETING hides STAGE_OUT, which hides the final state (spec §7.2).
@@ -197,11 +201,12 @@ package struct EngineJob: Codable, Hashable, Sendable, Identifiable {
 package struct BufferWork: Codable, Hashable, Sendable {
     /// The directives as Slurm shows them in `BurstBuffer=`.
     package var spec: String
-    /// A pool and a rounded size in bytes or units for each line that names a size.
+    /// A pool and a rounded size in bytes or units for each pool that lines name, in order of first mention but for `pool`,
+    /// which is last.
     package var requests: [Request] = []
-    /// The pool that is charged and that `setup` gets: that of the last line with a size (spec §3.1). Nil without one.
+    /// The pool that `setup` gets and rows show: that of the last line with a size (spec §3.1). Nil without one.
     package var pool: String?
-    /// What is charged: the sum of the requests, or what `real_size` said where that is more.
+    /// What `setup` gets and rows show: the sum of the requests, or what `real_size` said where that is more.
     package var size: UInt64 = 0
     /// The directives hold symbols: hooks get a file with those replaced (spec §3.8).
     package var hasSymbols = false
@@ -217,6 +222,17 @@ package struct BufferWork: Codable, Hashable, Sendable {
     package init(spec: String, since: Timestamp) {
         self.spec = spec
         self.since = since
+    }
+
+    /// What each pool is charged while the buffer exists: each line's size to its own pool (Slurm charges all to the last:
+    /// spec §10, Q34), and what `real_size` added to the last.
+    package var charges: [Request] {
+        var charges = requests
+        let asked = requests.reduce(0) { $0 &+ $1.size }
+        if let pool, size > asked, let last = charges.lastIndex(where: { $0.pool == pool }) {
+            charges[last].size += size - asked
+        }
+        return charges
     }
 
     /// A line's size in a pool.
@@ -293,6 +309,14 @@ package struct BufferWork: Codable, Hashable, Sendable {
         }
     }
 
+    /// What follows a teardown.
+    package enum Then: String, Codable, Sendable {
+        /// The job is over, or held: it stays what it is.
+        case end
+        /// The job waits again and is staged in anew when its time comes.
+        case again
+    }
+
     /// The way out.
     package struct Teardown: Codable, Hashable, Sendable {
         package var hurry: Bool
@@ -301,7 +325,15 @@ package struct BufferWork: Codable, Hashable, Sendable {
         package var call: CallID?
         /// When it is tried again.
         package var callAt: Timestamp?
+        /// A hook of the job that was killed and must have ended before (spec §10, Q15: never two calls at once).
+        package var after: CallID?
+        /// What becomes of the job then.
+        package var then: Then = .end
 
-        package init(hurry: Bool) { self.hurry = hurry }
+        package init(hurry: Bool, then: Then = .end, after: CallID? = nil) {
+            self.hurry = hurry
+            self.then = then
+            self.after = after
+        }
     }
 }

@@ -23,9 +23,10 @@ struct Rule: Sendable, CustomStringConvertible {
     private static let owners: [String: Set<Substring>] = [
         "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources"],
         "Subprocess": ["BurstSources", "BurstDaemon"], "ArgumentParser": ["burstmon", "burst-bench"],
-        "FoundationEssentials": ["BurstReports", "BurstWire", "BurstDaemon"], "Testing": [],
+        "FoundationEssentials": ["BurstReports", "BurstWire", "BurstDaemon", "BurstStore"], "Testing": [],
         "NIOCore": ["BurstDaemon"], "NIOPosix": ["BurstDaemon"], "Logging": ["BurstDaemon"],
         "ServiceLifecycle": ["BurstDaemon"], "UnixSignals": ["BurstDaemon"],
+        "GRDB": ["BurstStore"], "GRDBSQLite": ["BurstStore"],
     ]
 
     static let imports = Rule(name: "modules import what they may") { file in

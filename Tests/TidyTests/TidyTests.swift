@@ -34,6 +34,8 @@ import Testing
         ("Sources/BurstSources/A.swift", "import Foundation"),
         ("Sources/BurstMonitor/A.swift", "import CCurses"),
         ("Sources/BurstSources/A.swift", "import TOMLKit"),
+        ("Sources/BurstSources/A.swift", "import GRDB"),
+        ("Sources/BurstMonitor/A.swift", "import GRDBSQLite"),
         ("Sources/BurstTestSupport/A.swift", "import Testing"),
         ("Tests/ModelTests/A.swift", "@testable import Foundation"),
     ])

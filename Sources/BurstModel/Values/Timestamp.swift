@@ -210,3 +210,21 @@ extension Timestamp: Codable {
         try container.encode(milliseconds)
     }
 }
+
+extension LocalTime {
+    /// `MM/DD/YY HH:MM:SS`, as Slurm dates the entries of `SystemComment`.
+    package var commentText: String {
+        let part = fields
+        return Self.two(part.month) + "/" + Self.two(part.day) + "/" + Self.two(part.year % 100) + " " + clock
+    }
+}
+
+extension Age {
+    /// `HH:MM:SS`, or `D-HH:MM:SS` from a day on: as Slurm prints a run time.
+    package static func clock(_ seconds: Int) -> String {
+        func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        let value = max(0, seconds)
+        let day = value / 86400
+        return (day > 0 ? "\(day)-" : "") + two(value / 3600 % 24) + ":" + two(value / 60 % 60) + ":" + two(value % 60)
+    }
+}

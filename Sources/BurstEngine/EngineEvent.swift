@@ -24,7 +24,7 @@ package struct Caller: Hashable, Sendable {
 }
 
 /// What the outside tells the engine.
-package enum Event: Sendable {
+package enum EngineEvent: Sendable {
     /// Once, after the start: calls of hooks that were under way are lost, steps were looked for.
     case started
     case submit(RequestID, SubmitOrder, Caller)
@@ -53,8 +53,10 @@ package enum StepResult: Hashable, Sendable {
     case ended(status: UInt32, at: Timestamp)
     /// It could not be started: why.
     case notStarted(String)
-    /// Nothing is known of it: the machine was restarted.
+    /// It ran, and nothing is known of its end: the machine was restarted.
     case lost
+    /// It was to be started when the engine died, and never was.
+    case neverStarted
 }
 
 /// A batch job as a client hands it over. The client has read the `#SBATCH` lines; the engine reads the directives.

@@ -1,0 +1,99 @@
+import BurstModel
+
+/// Pools as the site reports them (spec §4.5, §6.1).
+extension Engine {
+    mutating func askPools(at now: Timestamp) {
+        guard settings.plugin != nil else {
+            nextPoolsAt = nil
+            return
+        }
+        nextPoolsAt = now.adding(seconds: EngineLimits.poolsIntervalSeconds)
+        poolsCall = makeCall(.pools, for: .pools, job: nil, arguments: [], hasInfo: false, limit: 0, at: now)
+    }
+
+    mutating func poolsAnswered(_ answer: HookAnswer, _ reading: PoolsReading?, at now: Timestamp) {
+        poolsCall = nil
+        guard case .success(let message) = answer.end else {
+            if case .broken(let why) = answer.end { log(.error, "burst_buffer/lua: \(why)") }
+            log(.error, "Get pools returned error \(answer.status), cannot use pools unless get pools returns success")
+            return
+        }
+        let wasKnown = poolsKnown
+        poolsKnown = true
+        defer { if !wasKnown { wantPass(at: now) } }
+        guard message != nil, let reading else { return }
+        for fault in reading.faults { log(.error, fault) }
+        guard !reading.pools.isEmpty else { return }
+        take(reading.pools)
+        wantPass(at: now)
+    }
+
+    private mutating func take(_ reported: [ReportedPool]) {
+        let before = pools
+        var seen: Set<String> = []
+        for pool in reported {
+            seen.insert(pool.name)
+            let granularity = UInt64(max(1, pool.granularity))
+            let quantity = UInt64(max(0, pool.quantity))
+            let (product, overflow) = quantity.multipliedReportingOverflow(by: granularity)
+            if overflow {
+                log(
+                    .error,
+                    "Pool \(pool.name): quantity \(quantity) times granularity \(granularity) is more than 2^64-1 bytes"
+                )
+            }
+            let total = overflow ? UInt64.max : product
+            var free: UInt64?
+            if let reportedFree = pool.free {
+                if reportedFree > pool.quantity {
+                    log(
+                        .error,
+                        "Underflow on pool=\(pool.name): Free space=\(reportedFree) bigger than quantity=\(pool.quantity), setting free space equal to quantity"
+                    )
+                    free = total
+                } else {
+                    free = UInt64(max(0, reportedFree)).multipliedReportingOverflow(by: granularity).partialValue
+                }
+            }
+            if let index = pools.firstIndex(where: { $0.name == pool.name }) {
+                pools[index].granularity = granularity
+                pools[index].total = total
+                pools[index].reportedFree = free
+                pools[index].isReported = true
+            } else {
+                log(.info, "Newly reported pool \(pool.name)")
+                pools.append(
+                    EnginePool(name: pool.name, granularity: granularity, total: total, reportedFree: free))
+            }
+        }
+        for index in pools.indices where !seen.contains(pools[index].name) && pools[index].isReported {
+            log(.error, "Pool \(pools[index].name) is no longer reported by the system, setting size to zero")
+            pools[index].total = 0
+            pools[index].reportedFree = nil
+            pools[index].isReported = false
+        }
+        if pools != before { poolsChanged = true }
+    }
+
+    mutating func configure(_ new: EngineSettings, at now: Timestamp) {
+        settings = new
+        // Totals stay as they are until the script answers (spec §10, Q3).
+        nextPoolsAt = new.plugin == nil ? nil : now
+        for job in jobs.values where job.state.isFinal {
+            if let end = job.end { timers.add(end.adding(seconds: new.minJobAgeSeconds), job: job.id) }
+        }
+        wantPass(at: now)
+    }
+
+    // MARK: Status
+
+    mutating func askStatus(_ arguments: [String], by caller: Caller, _ request: RequestID, at now: Timestamp) {
+        guard let plugin = settings.plugin else {
+            reply(request, .status(""))
+            return
+        }
+        _ = makeCall(
+            .getStatus, for: .status(request), job: nil, arguments: ["\(caller.uid)", "\(caller.gid)"] + arguments,
+            hasInfo: false, limit: plugin.otherTimeout, at: now)
+    }
+}
