@@ -38,7 +38,9 @@ let package = Package(
     name: "Burst",
     products: [
         .executable(name: "burstmon", targets: ["burstmon"]),
+        .executable(name: "burst-scriptd", targets: ["burst-scriptd"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
+        .executable(name: "burst-stepd", targets: ["burst-stepd"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -61,8 +63,20 @@ let package = Package(
         module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
         module("BurstStore", "BurstModel", "BurstEngine", grdb, sqlite),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
+        module("BurstSteps", "CSys"),
+        // C alone, and linked with nothing: one of them starts with every batch script, and Swift's library, which
+        // would be linked else, triples what that costs.
+        .executableTarget(
+            name: "burst-stepd", cSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
         module("BurstClient", "BurstWire"),
         .target(name: "CSys", publicHeadersPath: "include"),
+        // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by burst-scriptd.
+        module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
+        .target(
+            name: "CLuaGlue", publicHeadersPath: "include",
+            linkerSettings: [.linkedLibrary("lua5.4"), .linkedLibrary("json-c")]),
+        .executableTarget(name: "burst-scriptd", dependencies: ["CLuaGlue"]),
         .systemLibrary(name: "CJSONC", providers: [.apt(["libjson-c-dev"])]),
         .systemLibrary(name: "CCurses", providers: [.apt(["libncurses-dev"])]),
         // The monitor's loop and its program.
@@ -85,17 +99,27 @@ let package = Package(
         .executableTarget(
             name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
             swiftSettings: settings),
+<<<<<<< HEAD
         tests("WireTests", "BurstWire"),
+=======
+        tests("StepsTests", "BurstSteps", "BurstTestSupport", "burst-stepd", "steps-probe"),
+        .executableTarget(
+            name: "steps-probe", dependencies: ["BurstSteps"], path: "Tests/steps-probe", swiftSettings: settings),
+>>>>>>> main
         tests(
             "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
             exclude: ["Upgrades"]),
         .executableTarget(
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
             swiftSettings: settings),
+<<<<<<< HEAD
+=======
+        tests("WireTests", "BurstWire"),
+>>>>>>> main
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
-        tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
+        tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(
