@@ -71,7 +71,8 @@ package struct BatchOrder: Sendable {
             script = Self.inserting(text, into: script)
         }
         name = options.jobName ?? name
-        submission = BurstWire.Submission(name: name, workDir: Self.absolute(options.workDir ?? ".", in: invocation.workDir))
+        submission = BurstWire.Submission(
+            name: name, workDir: Self.absolute(options.workDir ?? ".", in: invocation.workDir))
         submission.command = command
         submission.environment = Self.environment(invocation.environment, export: options.export)
         submission.submitLine = ([invocation.name] + invocation.arguments).joined(separator: " ")

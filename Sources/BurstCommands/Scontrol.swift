@@ -35,7 +35,8 @@ package enum Scontrol {
         let invocation: Invocation
         let read: OptionReader
 
-        static let known = "there is show, hold, uhold, release, requeue, requeuehold, suspend, resume, update, create, "
+        static let known =
+            "there is show, hold, uhold, release, requeue, requeuehold, suspend, resume, update, create, "
             + "delete, reconfigure, ping, shutdown, version"
 
         private var console: Console { invocation.console }
@@ -184,7 +185,8 @@ package enum Scontrol {
 
         private func update(_ words: [String]) -> Int32 {
             var fields = pairs(words)
-            if let key = ["jobid", "job"].first(where: { fields[$0] != nil }), let id = fields.removeValue(forKey: key) {
+            if let key = ["jobid", "job"].first(where: { fields[$0] != nil }), let id = fields.removeValue(forKey: key)
+            {
                 for one in OptionReader.parts(id) where !Scancel.isJob(one) {
                     return fail("Invalid job id specified")
                 }

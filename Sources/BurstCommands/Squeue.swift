@@ -47,7 +47,9 @@ package enum Squeue {
         }
         if read.has("json") { return print(.list(.jobs), invocation) }
         guard let text = read.value("iterate") else { return print(.show(.queue(query)), invocation) }
-        guard let seconds = UInt32(text), seconds > 0 else { return fail("--iterate=\(text) is not a number of seconds") }
+        guard let seconds = UInt32(text), seconds > 0 else {
+            return fail("--iterate=\(text) is not a number of seconds")
+        }
         while true {
             let status = print(.show(.queue(query)), invocation)
             if status != 0 { return status }

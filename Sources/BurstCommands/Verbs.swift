@@ -350,7 +350,8 @@ extension Burst {
         static let configuration = CommandConfiguration(
             commandName: "show",
             abstract: "Show burst, job, bbstat, dwstat, config or reservation, as scontrol does.",
-            discussion: "EXAMPLES\n  burst show burst\n  burst show -v burst\n  burst show job 7\n  burst show bbstat sessions")
+            discussion:
+                "EXAMPLES\n  burst show burst\n  burst show -v burst\n  burst show job 7\n  burst show bbstat sessions")
         @OptionGroup var options: CommonOptions
         @Flag(name: [.customShort("o"), .customLong("oneliner")], help: "A record in one line.")
         var oneLine = false
@@ -387,14 +388,16 @@ extension Burst {
                 if options.json { return try listed([.reservations]) }
                 try shown(.reservations(name: words.first, oneLine: oneLine))
             } else {
-                throw ValidationError("\(what) cannot be shown; write burst, job, bbstat, dwstat, config or reservation")
+                throw ValidationError(
+                    "\(what) cannot be shown; write burst, job, bbstat, dwstat, config or reservation")
             }
         }
     }
 
     struct Trace: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show calls of hooks: time, job, function, arguments, process, duration, answer, what it printed.",
+            abstract:
+                "Show calls of hooks: time, job, function, arguments, process, duration, answer, what it printed.",
             discussion: "EXAMPLES\n  burst trace 7\n  burst trace --follow\n  burst trace --last 1000 --json")
         @OptionGroup var options: CommonOptions
         @Flag(help: "And those that come, until Ctrl-C.")
@@ -414,7 +417,8 @@ extension Burst {
                 guard !bytes.isEmpty else { return }
                 if options.json { return console.out(bytes + (bytes.last == 10 ? [] : [10])) }
                 guard let call = History.read(History.Call.self, bytes) else {
-                    return console.complain("burst: a call that cannot be read: \(String(decoding: bytes, as: UTF8.self))")
+                    return console.complain(
+                        "burst: a call that cannot be read: \(String(decoding: bytes, as: UTF8.self))")
                 }
                 if isNews, call.outcome == nil, !starts { return }
                 console.print(History.line(call, zone: .client))
@@ -465,7 +469,8 @@ extension Burst {
             var from: Timestamp?
             if let since {
                 let now = Invocation.now()
-                from = History.span(since).map { now.adding(seconds: -$0) }
+                from =
+                    History.span(since).map { now.adding(seconds: -$0) }
                     ?? TimeText.moment(since, now: now, zone: .client)
                 if from == nil { throw ValidationError("--since \(since): write 90s, 30m, 2h, 1d or 2026-12-24T18:00") }
             }
