@@ -2,8 +2,8 @@ import BurstClient
 import BurstWire
 import Glibc
 
-/// `scontrol`: what of it concerns jobs, burst buffers and reservations, in Slurm's words (corpus hold-release, requeue,
-/// suspend, update-job, bbstat, reservation, outage).
+/// `scontrol`: what of it concerns jobs, burst buffers and reservations, in Slurm's words (corpus hold-release,
+/// requeue, suspend, update-job, bbstat, reservation, outage).
 package enum Scontrol {
     static let options: [OptionReader.Option] = [
         .init("all", "a"), .init("details", "d"), .init("federation"), .init("future", "F"), .init("help", "h"),
@@ -154,7 +154,7 @@ package enum Scontrol {
             return send(Command(command, jobs: ids), repeats: isHold)
         }
 
-        /// - Parameter repeats: hold and release print the refusal twice, under the name of the call (corpus hold-release).
+        /// - Parameter repeats: hold and release print the refusal twice, under the name of the call.
         private func send(_ command: Command, repeats: Bool) -> Int32 {
             guard let (answer, _) = ask(.command(command), as: "slurm_suspend error:") else { return 1 }
             guard case .done(_, let outcomes) = answer else { return 0 }
