@@ -39,6 +39,7 @@ let package = Package(
     products: [
         .executable(name: "burstmon", targets: ["burstmon"]),
         .executable(name: "burst-scriptd", targets: ["burst-scriptd"]),
+        .executable(name: "burst", targets: ["burst"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
         .executable(name: "burst-stepd", targets: ["burst-stepd"]),
     ],
@@ -88,6 +89,10 @@ let package = Package(
             exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
+        // The command line, under its own name and those of Slurm's commands.
+        module("BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", arguments),
+        .executableTarget(
+            name: "burst", dependencies: ["BurstCommands"], exclude: ["burst.1"], swiftSettings: settings),
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "BurstSteps", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
@@ -100,20 +105,29 @@ let package = Package(
         .executableTarget(
             name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
             swiftSettings: settings),
+<<<<<<< HEAD
+        tests("WireTests", "BurstWire"),
+=======
         tests("StepsTests", "BurstSteps", "BurstTestSupport", "burst-stepd", "steps-probe"),
         .executableTarget(
             name: "steps-probe", dependencies: ["BurstSteps"], path: "Tests/steps-probe", swiftSettings: settings),
+>>>>>>> main
         tests(
             "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
             exclude: ["Upgrades"]),
         .executableTarget(
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
             swiftSettings: settings),
+<<<<<<< HEAD
+=======
         tests("WireTests", "BurstWire"),
+>>>>>>> main
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
+        tests(
+            "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstTestSupport", "burst"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(
