@@ -38,6 +38,7 @@ let package = Package(
     name: "Burst",
     products: [
         .executable(name: "burstmon", targets: ["burstmon"]),
+        .executable(name: "burst-scriptd", targets: ["burst-scriptd"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
     ],
     dependencies: [
@@ -63,6 +64,12 @@ let package = Package(
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstClient", "BurstWire"),
         .target(name: "CSys", publicHeadersPath: "include"),
+        // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by burst-scriptd.
+        module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
+        .target(
+            name: "CLuaGlue", publicHeadersPath: "include",
+            linkerSettings: [.linkedLibrary("lua5.4"), .linkedLibrary("json-c")]),
+        .executableTarget(name: "burst-scriptd", dependencies: ["CLuaGlue"]),
         .systemLibrary(name: "CJSONC", providers: [.apt(["libjson-c-dev"])]),
         .systemLibrary(name: "CCurses", providers: [.apt(["libncurses-dev"])]),
         // The monitor's loop and its program.
@@ -96,6 +103,7 @@ let package = Package(
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
+        tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(

@@ -21,10 +21,11 @@ struct Rule: Sendable, CustomStringConvertible {
 
     /// What belongs to one part of the outside, and whose it is.
     private static let owners: [String: Set<Substring>] = [
-        "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources"],
-        "Subprocess": ["BurstSources", "BurstDaemon"], "ArgumentParser": ["burstmon", "burst-bench"],
-        "FoundationEssentials": ["BurstReports", "BurstWire", "BurstDaemon", "BurstStore"], "Testing": [],
-        "NIOCore": ["BurstDaemon"], "NIOPosix": ["BurstDaemon"], "Logging": ["BurstDaemon"],
+        "CCurses": ["BurstTerminal"], "TOMLKit": ["BurstSettings"], "CJSONC": ["BurstSources", "BurstHooks"],
+        "CLuaGlue": ["BurstHooks"], "Subprocess": ["BurstSources", "BurstDaemon"],
+        "ArgumentParser": ["burstmon", "burst-bench", "burstd", "burst"],
+        "FoundationEssentials": ["BurstReports", "BurstWire", "BurstDaemon", "BurstStore", "BurstEngine"],
+        "Testing": [], "NIOCore": ["BurstDaemon"], "NIOPosix": ["BurstDaemon"], "Logging": ["BurstDaemon"],
         "ServiceLifecycle": ["BurstDaemon"], "UnixSignals": ["BurstDaemon"],
         "GRDB": ["BurstStore"], "GRDBSQLite": ["BurstStore"],
     ]

@@ -33,6 +33,7 @@ import Testing
         ("Sources/BurstModel/A.swift", "import struct FoundationEssentials.Date"),
         ("Sources/BurstSources/A.swift", "import Foundation"),
         ("Sources/BurstMonitor/A.swift", "import CCurses"),
+        ("Sources/BurstEngine/A.swift", "import CLuaGlue"),
         ("Sources/BurstSources/A.swift", "import TOMLKit"),
         ("Sources/BurstSources/A.swift", "import GRDB"),
         ("Sources/BurstMonitor/A.swift", "import GRDBSQLite"),

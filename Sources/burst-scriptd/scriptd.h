@@ -1,0 +1,35 @@
+// Shared by the files of burst-scriptd.
+#ifndef BURST_SCRIPTD_H
+#define BURST_SCRIPTD_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "clua_child.h"
+
+/// What a child writes to its pipe: 'L' u8 level | text, for each line; and once
+/// 'R' u8 end | i64 status | u8 has message | text message.
+enum { record_line = 'L', record_result = 'R' };
+
+/// The limits on open files as this process was started with; children get them back.
+extern struct rlimit files_before;
+
+/// Becomes the child that makes the call of `frame`; never returns. `output` is where it prints, `records` its pipe.
+void child_run(
+    const uint8_t *frame, size_t count, int output, int records, pid_t parent, const char *instance, uint64_t id,
+    uint64_t memory) __attribute__((noreturn));
+
+/// A process as /proc shows it. `start` tells it from a later one with the same number.
+struct process {
+    pid_t pid, parent, group, session;
+    uint64_t start;
+    bool is_ours;    // descends from this process
+    bool is_stopped; // by us, before it is killed
+};
+
+/// All processes, the descendants of this process marked. Valid until the next call. Returns their number.
+size_t processes_read(struct process **processes);
+/// The call that the process's marker names, or 0.
+uint64_t process_marker(pid_t pid, const char *instance);
+#endif
