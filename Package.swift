@@ -40,6 +40,7 @@ let package = Package(
         .executable(name: "burstmon", targets: ["burstmon"]),
         .executable(name: "burst-scriptd", targets: ["burst-scriptd"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
+        .executable(name: "burst-stepd", targets: ["burst-stepd"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -63,6 +64,12 @@ let package = Package(
         module("BurstStore", "BurstModel", "BurstEngine", grdb, sqlite),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstClient", "BurstWire"),
+        module("BurstSteps", "CSys"),
+        // C alone, and linked with nothing: one of them starts with every batch script, and Swift's library, which
+        // would be linked else, triples what that costs.
+        .executableTarget(
+            name: "burst-stepd", cSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
         .target(name: "CSys", publicHeadersPath: "include"),
         // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by burst-scriptd.
         module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
@@ -99,6 +106,9 @@ let package = Package(
         .executableTarget(
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
             swiftSettings: settings),
+        tests("StepsTests", "BurstSteps", "BurstTestSupport", "burst-stepd", "steps-probe"),
+        .executableTarget(
+            name: "steps-probe", dependencies: ["BurstSteps"], path: "Tests/steps-probe", swiftSettings: settings),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
