@@ -1,28 +1,28 @@
 /// Writes JSON in the order in which values are given. A sample of 100,000 buffers has two million values, so they go
 /// straight into bytes.
-struct JSONWriter {
-    private(set) var bytes: [UInt8] = []
+package struct JSONWriter {
+    package private(set) var bytes: [UInt8] = []
     private let pretty: Bool
     private var depth = 0
     /// Something stands before in the same object or array.
     private var follows = false
 
     /// - Parameter expectedCount: About how many bytes will be written.
-    init(pretty: Bool, expectedCount: Int = 0) {
+    package init(pretty: Bool, expectedCount: Int = 0) {
         self.pretty = pretty
         bytes.reserveCapacity(expectedCount)
     }
 
-    mutating func object(_ content: (inout JSONWriter) -> Void) {
+    package mutating func object(_ content: (inout JSONWriter) -> Void) {
         nest(UInt8(ascii: "{"), UInt8(ascii: "}"), content)
     }
 
-    mutating func object(_ key: StaticString, _ content: (inout JSONWriter) -> Void) {
+    package mutating func object(_ key: StaticString, _ content: (inout JSONWriter) -> Void) {
         self.key(key)
         object(content)
     }
 
-    mutating func array<Elements: Sequence>(
+    package mutating func array<Elements: Sequence>(
         _ key: StaticString, _ elements: Elements, _ each: (inout JSONWriter, Elements.Element) -> Void
     ) {
         self.key(key)
@@ -35,28 +35,41 @@ struct JSONWriter {
         }
     }
 
-    mutating func array(_ key: StaticString, _ texts: [String]) {
+    package mutating func array(_ key: StaticString, _ texts: [String]) {
         array(key, texts) { $0.string($1) }
     }
 
+    /// The document itself is an array of objects.
+    package mutating func objects<Elements: Sequence>(
+        _ elements: Elements, _ each: (inout JSONWriter, Elements.Element) -> Void
+    ) {
+        nest(UInt8(ascii: "["), UInt8(ascii: "]")) { writer in
+            for element in elements {
+                writer.separate()
+                writer.object { each(&$0, element) }
+                writer.follows = true
+            }
+        }
+    }
+
     /// An array whose elements are objects.
-    mutating func objects<Elements: Sequence>(
+    package mutating func objects<Elements: Sequence>(
         _ key: StaticString, _ elements: Elements, _ each: (inout JSONWriter, Elements.Element) -> Void
     ) {
         array(key, elements) { writer, element in writer.object { each(&$0, element) } }
     }
 
-    mutating func field(_ key: StaticString, _ text: String?) {
+    package mutating func field(_ key: StaticString, _ text: String?) {
         self.key(key)
         if let text { string(text) } else { null() }
     }
 
-    mutating func field(_ key: StaticString, _ number: (some BinaryInteger)?) {
+    package mutating func field(_ key: StaticString, _ number: (some BinaryInteger)?) {
         self.key(key)
         if let number { bytes += String(number).utf8 } else { null() }
     }
 
-    mutating func field(_ key: StaticString, _ flag: Bool) {
+    package mutating func field(_ key: StaticString, _ flag: Bool) {
         self.key(key)
         bytes += (flag ? "true" : "false").utf8
     }
