@@ -14,6 +14,11 @@ let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-s
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 
 /// A module of ours: Swift code that others import.
@@ -38,6 +43,7 @@ let package = Package(
     name: "Burst",
     products: [
         .executable(name: "burstmon", targets: ["burstmon"]),
+        .executable(name: "burstd", targets: ["burstd"]),
         .executable(name: "burst-scriptd", targets: ["burst-scriptd"]),
         .executable(name: "burst", targets: ["burst"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
@@ -46,6 +52,9 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -80,6 +89,12 @@ let package = Package(
         .executableTarget(name: "burst-scriptd", dependencies: ["CLuaGlue"]),
         .systemLibrary(name: "CJSONC", providers: [.apt(["libjson-c-dev"])]),
         .systemLibrary(name: "CCurses", providers: [.apt(["libncurses-dev"])]),
+        // The engine's loop, its socket and its program.
+        module(
+            "BurstDaemon", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", "BurstStore", "BurstHooks",
+            "BurstSteps", "BurstSources", "CSys", logging, nioCore, nioPosix, lifecycle, unixSignals),
+        .executableTarget(
+            name: "burstd", dependencies: ["BurstDaemon", arguments], exclude: ["burstd.8"], swiftSettings: settings),
         // The monitor's loop and its program.
         module(
             "BurstMonitor", "BurstModel", "BurstScreen", "BurstReports", "BurstSettings", "BurstSources",
@@ -105,23 +120,16 @@ let package = Package(
         .executableTarget(
             name: "terminal-probe", dependencies: ["BurstTerminal", "BurstScreen"], path: "Tests/terminal-probe",
             swiftSettings: settings),
-<<<<<<< HEAD
-        tests("WireTests", "BurstWire"),
-=======
         tests("StepsTests", "BurstSteps", "BurstTestSupport", "burst-stepd", "steps-probe"),
         .executableTarget(
             name: "steps-probe", dependencies: ["BurstSteps"], path: "Tests/steps-probe", swiftSettings: settings),
->>>>>>> main
         tests(
             "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
             exclude: ["Upgrades"]),
         .executableTarget(
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
             swiftSettings: settings),
-<<<<<<< HEAD
-=======
         tests("WireTests", "BurstWire"),
->>>>>>> main
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),

@@ -14,14 +14,14 @@ enum Documents {
     }
 
     static func list(_ list: List, _ view: EngineView) -> [UInt8] {
-        switch list {
-        case .jobs: json(["jobs": jobs(view).map { job($0) }])
-        case .pools: json(["pools": view.engine.pools.map(pool)])
-        case .buffers: json(["buffers": buffers(view)])
-        case .users: json(["users": users(view)])
-        case .reservations:
-            json(["reservations": view.engine.reservations.values.sorted { $0.name < $1.name }.map(reservation)])
-        case .config: json(["config": config(view.engine.settings)])
+        let text = EngineText(view.engine, at: view.at, for: view.caller)
+        return switch list {
+        case .jobs: text.jobsJSON()
+        case .pools: text.poolsJSON()
+        case .buffers: text.buffersJSON()
+        case .users: text.usersJSON()
+        case .reservations: text.reservationsJSON()
+        case .config: text.configJSON()
         // Of the history: see `DriverLoop.read`.
         case .changes, .actions, .calls: []
         }
@@ -32,88 +32,6 @@ enum Documents {
     }
 
     private static func time(_ moment: Timestamp) -> String { moment.rfc3339Milliseconds }
-
-    private static func job(_ job: EngineJob) -> Listing.Job {
-        var item = Listing.Job(
-            jobId: job.id, name: job.name, user: job.userName, userId: job.uid, group: job.groupName,
-            partition: job.partition, state: job.shownState.name, baseState: job.state.rawValue,
-            reason: job.shownReason, priority: job.priority, submittedAt: time(job.submitted), nodes: job.nodes,
-            cpus: job.cpus, restarts: job.restartCount, exitStatus: job.exitStatus, workDir: job.workDir,
-            command: job.command)
-        if job.arrayJobID != 0 { item.arrayJobId = job.arrayJobID }
-        item.arrayTaskId = job.arrayTaskID
-        if !job.arrayTasksLeft.isEmpty { item.arrayTasks = job.arrayTasksLeft }
-        if job.hetJobID != 0 { item.hetJobId = job.hetJobID }
-        item.account = job.account
-        item.eligibleAt = job.eligible.map(time)
-        item.startAt = job.start.map(time)
-        item.endAt = job.end.map(time)
-        item.timeLimitMinutes = job.timeLimitMinutes
-        item.dependency = job.dependency
-        item.reservation = job.reservation
-        item.burstBuffer = job.buffer?.spec
-        item.burstBufferState = job.buffer?.stage.state.name
-        item.burstBufferStateSince = job.buffer.map { time($0.since) }
-        item.systemComment = job.systemComment
-        return item
-    }
-
-    private static func pool(_ pool: EnginePool) -> Listing.Pool {
-        Listing.Pool(
-            name: pool.name, granularity: pool.granularity, total: pool.total, used: pool.used,
-            free: pool.available, siteFree: pool.reportedFree, isReported: pool.isReported)
-    }
-
-    private static func buffers(_ view: EngineView) -> [Listing.Buffer] {
-        jobs(view).compactMap { job in
-            guard let buffer = job.buffer, let created = buffer.created else { return nil }
-            var item = Listing.Buffer(
-                jobId: job.id, user: job.userName, userId: job.uid, pool: buffer.pool, size: buffer.size,
-                state: buffer.stage.state.name, stateSince: time(buffer.since), createdAt: time(created))
-            if let call = buffer.stage.call, let start = view.calls[call] {
-                item.function = start.function.rawValue
-                item.functionSince = time(start.at)
-            }
-            return item
-        }
-    }
-
-    private static func users(_ view: EngineView) -> [Listing.User] {
-        var users: [UInt32: Listing.User] = [:]
-        for job in jobs(view) {
-            guard let buffer = job.buffer, buffer.created != nil else { continue }
-            var user =
-                users[job.uid] ?? Listing.User(user: job.userName, userId: job.uid, buffers: 0, used: [:])
-            user.buffers += 1
-            if let pool = buffer.pool { user.used[pool, default: 0] &+= buffer.size }
-            users[job.uid] = user
-        }
-        return users.values.sorted { $0.userId < $1.userId }
-    }
-
-    private static func reservation(_ reservation: EngineReservation) -> Listing.Reservation {
-        Listing.Reservation(
-            name: reservation.name, users: reservation.users, startAt: time(reservation.start),
-            endAt: time(reservation.end), burstBuffer: reservation.burstBuffer, flags: reservation.flags)
-    }
-
-    private static func config(_ settings: EngineSettings) -> [String: String] {
-        var values = [
-            "ClusterName": settings.clusterName, "SlurmctldHost": settings.hostName,
-            "StateSaveLocation": settings.stateFolder, "MinJobAge": "\(settings.minJobAgeSeconds)",
-            "MaxJobCount": "\(settings.maxJobCount)", "MaxArraySize": "\(settings.maxArraySize)",
-            "KillWait": "\(settings.killWaitSeconds)", "CPUs": "\(settings.cpus)",
-        ]
-        if let plugin = settings.plugin {
-            values["BurstBufferType"] = "burst_buffer/\(plugin.name)"
-            values["Flags"] = plugin.shown.flags
-            values["OtherTimeout"] = "\(plugin.otherTimeout)"
-            values["StageInTimeout"] = "\(plugin.stageInTimeout)"
-            values["StageOutTimeout"] = "\(plugin.stageOutTimeout)"
-            values["PollInterval"] = "\(plugin.pollInterval)"
-        }
-        return values
-    }
 
     // MARK: The history
 

@@ -3,12 +3,9 @@ internal import BurstModel
 internal import BurstWire
 internal import Synchronization
 
-/// The monitor's model has events of its own.
-typealias Event = BurstEngine.Event
-
 /// What reaches the driver.
 enum Input: Sendable {
-    case event(Event)
+    case event(EngineEvent)
     case question(ClientQuestion)
     /// A client's connection ended.
     case gone(UInt64)
@@ -37,11 +34,14 @@ package final class Driver: Sendable {
         package var log: @Sendable (HookLogLine) -> Void
         /// Called when `shutdown` was asked for.
         package var onShutdown: @Sendable () -> Void
+        /// Called with each configuration that is taken.
+        package var onSettings: @Sendable (DaemonSettings) -> Void
 
         package init(
             store: any StateStore, hooks: any Hooks, steps: any Steps, mailer: any Mailer, texts: any Texts,
             reader: any SettingsReader, files: JobFiles, clock: DaemonClock,
-            log: @escaping @Sendable (HookLogLine) -> Void, onShutdown: @escaping @Sendable () -> Void
+            log: @escaping @Sendable (HookLogLine) -> Void, onShutdown: @escaping @Sendable () -> Void,
+            onSettings: @escaping @Sendable (DaemonSettings) -> Void
         ) {
             self.store = store
             self.hooks = hooks
@@ -53,6 +53,7 @@ package final class Driver: Sendable {
             self.clock = clock
             self.log = log
             self.onShutdown = onShutdown
+            self.onSettings = onSettings
         }
     }
 
@@ -95,7 +96,7 @@ package final class Driver: Sendable {
             case .ended(let step):
                 if let note = step.note { parts.log(HookLogLine(.error, "JobId=\(job.id): \(note)")) }
                 first.append(.event(.stepEnded(job.id, step.result)))
-            case .neverStarted: first.append(.event(.stepEnded(job.id, .lost)))
+            case .neverStarted: first.append(.event(.stepEnded(job.id, .neverStarted)))
             }
         }
         for input in first { inbox.add(input) }

@@ -53,7 +53,7 @@ extension DriverLoop {
         }
     }
 
-    private static func event(_ call: HookCall, _ answer: HookAnswer, _ parts: Driver.Parts) -> Event {
+    private static func event(_ call: HookCall, _ answer: HookAnswer, _ parts: Driver.Parts) -> EngineEvent {
         guard case .success(let message) = answer.end else { return .hookEnded(call.id, answer) }
         switch call.function {
         case .pools:
@@ -80,14 +80,17 @@ extension DriverLoop {
         let state = parts.files.state
         do throws(StateFault) {
             let submitted = try parts.files.environment(job.id)
+            let output = job.outputPath(hostName: settings.hostName)
             try parts.steps.start(
                 ScriptOrder(
                     job: job, script: EnginePaths.script(job.id, in: state),
                     environment: JobEnvironment.make(
                         job, submitted: submitted, paths: start.paths, settings: settings),
-                    standardInput: OutputPath.input(job, host: settings.hostName),
-                    standardOutput: OutputPath.output(job, host: settings.hostName),
-                    standardError: OutputPath.error(job, host: settings.hostName),
+                    standardInput: job.stdIn.isEmpty
+                        ? "/dev/null" : job.expandedPath(job.stdIn, hostName: settings.hostName),
+                    standardOutput: output,
+                    standardError: job.stdErr.isEmpty
+                        ? output : job.expandedPath(job.stdErr, hostName: settings.hostName),
                     killWaitSeconds: settings.killWaitSeconds,
                     folder: JobFiles.step(job.id, in: state)))
             driver.inbox.add(.event(.stepStarted(job.id)))

@@ -53,7 +53,7 @@ final class DriverLoop {
     /// Decided, but not durable.
     private var unwritten = Decision()
     /// Not decided yet.
-    private var held: [Event] = []
+    private var held: [EngineEvent] = []
     private var retryAt: Int64 = 0
     private var retryDelay = DaemonLimits.retryMillisecondsMin
 
@@ -88,7 +88,7 @@ final class DriverLoop {
     }
 
     private func handle(_ inputs: [Input]) {
-        var events: [Event] = []
+        var events: [EngineEvent] = []
         var asked: [RequestID] = []
         var readers: [ClientQuestion] = []
         var views: [(Caller, @Sendable (EngineView) -> Void)] = []
@@ -96,8 +96,7 @@ final class DriverLoop {
             switch input {
             case .event(let event): events.append(event)
             case .question(let question):
-                let orders = order(question, readers: &readers)
-                for (request, event) in orders {
+                for (request, event) in order(question, readers: &readers) {
                     asked.append(request)
                     events.append(event)
                 }
@@ -132,7 +131,7 @@ final class DriverLoop {
     // MARK: Deciding
 
     /// - Parameter asked: questions of clients among the events: refused where the state cannot be written.
-    private func process(_ events: [Event], asked: [RequestID]) {
+    private func process(_ events: [EngineEvent], asked: [RequestID]) {
         // A value: going back costs nothing but keeping it. Only clients can be told to come again.
         let before = asked.isEmpty ? nil : engine
         let decision = decide(events)
@@ -152,7 +151,7 @@ final class DriverLoop {
         act(decision)
     }
 
-    private func decide(_ events: [Event]) -> Decision {
+    private func decide(_ events: [EngineEvent]) -> Decision {
         var decision = Decision()
         for event in events {
             let step = engine.step(event, at: parts.clock.now())
@@ -191,7 +190,7 @@ final class DriverLoop {
         "burstd cannot write its state, so nothing was done: \(fault)"
     }
 
-    static func isQuestion(_ event: Event) -> Bool {
+    static func isQuestion(_ event: EngineEvent) -> Bool {
         switch event {
         case .submit, .command, .reserve, .status: true
         case .started, .configured, .hookEnded, .poolsRead, .pathsRead, .stepStarted, .stepEnded, .tick, .stopping:
@@ -254,8 +253,8 @@ final class DriverLoop {
     /// Events for a question that changes something; others are answered here, or put with `readers`.
     private func order(
         _ question: ClientQuestion, readers: inout [ClientQuestion]
-    ) -> [(RequestID, Event)] {
-        func whole(_ event: (RequestID) -> Event) -> [(RequestID, Event)] {
+    ) -> [(RequestID, EngineEvent)] {
+        func whole(_ event: (RequestID) -> EngineEvent) -> [(RequestID, EngineEvent)] {
             if let fault {
                 question.client.refuse(question.id, Self.cannotWrite(fault))
                 return []
@@ -271,7 +270,8 @@ final class DriverLoop {
                 let order = try Orders.submit(submission, script: question.body, owner: question.owner)
                 return whole { .submit($0, order, caller) }
             case .command(let command):
-                let pieces = try Orders.pieces(command, jobs: engine.jobs)
+                let pieces = try Orders.pieces(
+                    command, jobs: engine.jobs, now: parts.clock.now(), zone: engine.settings.zone)
                 if pieces.isEmpty {
                     question.client.answer(.done(question.id, []))
                     return []
@@ -289,7 +289,8 @@ final class DriverLoop {
                 }
             case .reserve(let reserve):
                 guard caller.isOperator else { throw .denied }
-                let command = try Orders.reserve(reserve)
+                let command = try Orders.reserve(
+                    reserve, now: parts.clock.now(), zone: engine.settings.zone)
                 return whole { .reserve($0, command, caller) }
             case .show(.status(_, let arguments)):
                 return whole { .status($0, arguments: arguments, caller) }
@@ -344,7 +345,7 @@ final class DriverLoop {
         }
     }
 
-    private func configure(_ read: Result<DaemonSettings, StateFault>, for question: ClientQuestion?) -> Event? {
+    private func configure(_ read: Result<DaemonSettings, StateFault>, for question: ClientQuestion?) -> EngineEvent? {
         switch read {
         case .failure(let wrong):
             parts.log(HookLogLine(.error, "\(wrong); the configuration stays as it was"))
@@ -365,6 +366,7 @@ final class DriverLoop {
                 settings.engine.stateFolder = engine.settings.stateFolder
             }
             driver.settings.withLock { $0 = settings }
+            parts.onSettings(settings)
             parts.log(HookLogLine(.info, "the configuration was read anew"))
             if let question { question.client.answer(.ok(question.id)) }
             return .configured(settings.engine)

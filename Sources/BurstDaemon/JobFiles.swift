@@ -157,8 +157,8 @@ package struct JobFiles: Sendable {
         guard fsync(descriptor) == 0 else { throw .system(folder, errno) }
     }
 
-    static func read(_ path: String, bytesMax: Int) throws(StateFault) -> [UInt8] {
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    static func read(_ path: String, bytesMax: Int, followsLinks: Bool = false) throws(StateFault) -> [UInt8] {
+        let file = open(path, O_RDONLY | O_CLOEXEC | (followsLinks ? 0 : O_NOFOLLOW))
         guard file >= 0 else { throw .system(path, errno) }
         defer { close(file) }
         var bytes: [UInt8] = []

@@ -10,7 +10,7 @@ enum Orders {
         _ submission: BurstWire.Submission, script: [UInt8], owner: ClientQuestion.Owner
     ) throws(Refusal) -> SubmitOrder {
         guard script.count <= EngineLimits.scriptBytesMax else {
-            throw Refusal(code: 2012, text: "Pathname of a file, directory or other parameter too long")
+            throw Refusal(.pathnameTooLong)
         }
         guard submission.workDir.hasPrefix("/") else {
             throw Refusal(code: 0, text: "the work directory \(plain(submission.workDir)) does not begin with /")
@@ -65,11 +65,13 @@ enum Orders {
         var command: JobCommand
     }
 
-    static func pieces(_ command: Command, jobs: [UInt32: EngineJob]) throws(Refusal) -> [Piece] {
+    static func pieces(
+        _ command: Command, jobs: [UInt32: EngineJob], now: Timestamp, zone: LocalTime.Zone
+    ) throws(Refusal) -> [Piece] {
         guard command.jobs.count <= DaemonLimits.commandJobsMax else {
             throw Refusal(code: 0, text: "\(command.jobs.count) jobs at once; at most \(DaemonLimits.commandJobsMax)")
         }
-        let updates = command.verb == .update ? try updates(command.updates) : []
+        let updates = command.verb == .update ? try updates(command.updates, now: now, zone: zone) : []
         let filter = try filter(command.filters)
         guard !command.jobs.isEmpty else {
             guard let filter else { throw Refusal(code: 0, text: "no job and no filter is named") }
@@ -154,7 +156,9 @@ enum Orders {
 
     // MARK: Updates
 
-    static func updates(_ fields: [String: String]) throws(Refusal) -> [JobUpdate] {
+    static func updates(
+        _ fields: [String: String], now: Timestamp, zone: LocalTime.Zone
+    ) throws(Refusal) -> [JobUpdate] {
         guard !fields.isEmpty else { throw Refusal(code: 0, text: "nothing is to be changed") }
         var updates: [JobUpdate] = []
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
@@ -171,13 +175,16 @@ enum Orders {
                 guard let number = value.isEmpty ? 100 : Int32(value) else { throw wrong("nice is a number") }
                 updates.append(.nice(number))
             case "timelimit":
-                guard let minutes = minutes(value) else {
-                    throw wrong("a time limit is MINUTES, HH:MM:SS, D-HH:MM:SS or UNLIMITED")
+                switch TimeText.limit(value) {
+                case .minutes(let minutes): updates.append(.timeLimitMinutes(minutes))
+                case .unlimited: updates.append(.timeLimitMinutes(nil))
+                case .invalid: throw Refusal(.invalidTimeLimit)
                 }
-                updates.append(.timeLimitMinutes(minutes.isUnlimited ? nil : minutes.count))
             case "starttime", "eligibletime":
-                guard let time = Int64(value) else { throw wrong("a time is given in milliseconds since 1970") }
-                updates.append(.begin(Timestamp(milliseconds: time)))
+                guard let time = TimeText.moment(value, now: now, zone: zone) else {
+                    throw Refusal(.invalidTimeValue)
+                }
+                updates.append(.begin(time))
             case "dependency": updates.append(.dependency(value))
             case "burstbuffer": updates.append(.burstBuffer(value))
             case "mailuser": updates.append(.mailUser(value))
@@ -191,75 +198,54 @@ enum Orders {
         return updates
     }
 
-    /// Slurm's time formats (sbatch(1), `--time`), seconds rounded up to minutes.
-    static func minutes(_ text: String) -> (count: UInt32, isUnlimited: Bool)? {
-        if ["unlimited", "infinite", "-1"].contains(text.lowercased()) { return (0, true) }
-        let days = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-        let fields = days[days.count - 1].split(separator: ":", omittingEmptySubsequences: false)
-        var values: [Int64] = []
-        for field in fields {
-            guard let value = number(field) else { return nil }
-            values.append(Int64(value))
-        }
-        var seconds: Int64
-        if days.count == 2 {
-            guard let day = number(days[0]), values.count <= 3 else { return nil }
-            seconds = Int64(day) * 86_400 + values[0] * 3600
-            if values.count > 1 { seconds += values[1] * 60 }
-            if values.count > 2 { seconds += values[2] }
-        } else {
-            switch values.count {
-            case 1: seconds = values[0] * 60
-            case 2: seconds = values[0] * 60 + values[1]
-            case 3: seconds = values[0] * 3600 + values[1] * 60 + values[2]
-            default: return nil
-            }
-        }
-        return UInt32(exactly: (seconds + 59) / 60).map { ($0, false) }
-    }
-
     // MARK: Reservations
 
-    /// Times are milliseconds since 1970: the client knows what `now+1hour` means where it stands.
-    static func reserve(_ reserve: Reserve) throws(Refusal) -> ReservationCommand {
+    /// `scontrol create reservation` and so on: keys and values as typed, any first letters of ReservationName.
+    static func reserve(
+        _ reserve: Reserve, now: Timestamp, zone: LocalTime.Zone
+    ) throws(Refusal) -> ReservationCommand {
         var fields: [String: String] = [:]
         let known: Set<String> = [
             "reservationname", "users", "starttime", "endtime", "duration", "burstbuffer", "flags",
         ]
         for (key, value) in reserve.fields {
-            guard known.contains(key.lowercased()) else {
+            var lower = key.lowercased()
+            if lower.utf8.count >= 3, "reservationname".hasPrefix(lower) { lower = "reservationname" }
+            guard known.contains(lower) else {
                 throw Refusal(code: 0, text: "Update of this parameter is not supported: \(plain(key))")
             }
-            fields[key.lowercased()] = value
+            fields[lower] = value
         }
         func time(_ key: String) throws(Refusal) -> Timestamp? {
             guard let text = fields[key] else { return nil }
-            guard let milliseconds = Int64(text) else {
-                throw Refusal(code: 2054, text: "Invalid time specified")
+            guard let moment = TimeText.moment(text, now: now, zone: zone) else {
+                throw Refusal(.invalidTimeValue)
             }
-            return Timestamp(milliseconds: milliseconds)
+            return moment
         }
         let users = fields["users"].map { $0.split(separator: ",").map(String.init) }
         let start = try time("starttime")
         var end = try time("endtime")
-        if end == nil, let start, let duration = fields["duration"] {
-            guard let minutes = minutes(duration) else {
-                throw Refusal(code: 2051, text: "Requested time limit is invalid (missing or exceeds some limit)")
+        if end == nil, let duration = fields["duration"] {
+            switch TimeText.limit(duration) {
+            case .minutes(let minutes): end = (start ?? now).adding(seconds: Int(minutes) * 60)
+            // As slurmctld: a year.
+            case .unlimited: end = (start ?? now).adding(seconds: 365 * 86_400)
+            case .invalid: throw Refusal(.invalidTimeLimit)
             }
-            end = start.adding(seconds: minutes.isUnlimited ? 365 * 86_400 : Int(minutes.count) * 60)
         }
         let name = fields["reservationname"]
         switch reserve.verb {
         case "create":
-            guard let start, let end else { throw Refusal(code: 2054, text: "Invalid time specified") }
+            guard let start, let end else { throw Refusal(.invalidTimeValue) }
             return .create(
                 name: name, users: users ?? [], start: start, end: end, burstBuffer: fields["burstbuffer"] ?? "",
                 flags: fields["flags"] ?? "")
         case "update":
-            guard let name else { throw Refusal(code: 2053, text: "Requested reservation is invalid") }
+            guard let name else { throw Refusal(.reservationInvalid) }
             return .update(name: name, users: users, burstBuffer: fields["burstbuffer"], end: end)
         case "delete":
-            guard let name else { throw Refusal(code: 2053, text: "Requested reservation is invalid") }
+            guard let name else { throw Refusal(.reservationInvalid) }
             return .delete(name: name)
         default:
             throw Refusal(code: 0, text: "\(plain(reserve.verb)): reservations are created, updated or deleted")

@@ -152,6 +152,8 @@ package struct DaemonSettings: Sendable {
     /// `SlurmctldLogFile`; nil: standard error in the foreground, else nothing.
     package var logFile: String?
     package var logLevel = HookLogLine.Level.info
+    /// `SlurmdSpoolDir`; nil: below the state folder.
+    package var spoolFolder: String?
     /// What is odd about the configuration, for the log.
     package var notes: [HookLogLine] = []
 

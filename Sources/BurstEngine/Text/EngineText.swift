@@ -93,8 +93,14 @@ extension EngineJob {
         return "\(arrayJobID)_[\(EngineText.ranges(arrayTasksLeft))\(throttle)]"
     }
 
+    /// Where its standard output goes.
+    package func outputPath(hostName: String) -> String {
+        let standard = arrayJobID != 0 ? "slurm-%A_%a.out" : "slurm-%j.out"
+        return expandedPath(stdOut.isEmpty ? standard : stdOut, hostName: hostName)
+    }
+
     /// The path with `%j` and the like replaced, as `scontrol show job` prints it.
-    func expandedPath(_ pattern: String, hostName: String) -> String {
+    package func expandedPath(_ pattern: String, hostName: String) -> String {
         var text = pattern.utf8.first == UInt8(ascii: "/") || pattern.isEmpty ? "" : workDir + "/"
         var rest = pattern.unicodeScalars[...]
         while let scalar = rest.popFirst() {
@@ -158,8 +164,5 @@ extension EngineText {
         return parts.joined(separator: ",")
     }
 
-    func outputPath(_ job: EngineJob) -> String {
-        let standard = job.arrayJobID != 0 ? "slurm-%A_%a.out" : "slurm-%j.out"
-        return job.expandedPath(job.stdOut.isEmpty ? standard : job.stdOut, hostName: settings.hostName)
-    }
+    func outputPath(_ job: EngineJob) -> String { job.outputPath(hostName: settings.hostName) }
 }

@@ -1,0 +1,63 @@
+package import BurstEngine
+package import BurstModel
+package import BurstStore
+
+/// The store behind the driver's door.
+package struct SQLiteState: StateStore {
+    private let store: Store
+
+    package init(_ store: Store) { self.store = store }
+
+    package static func open(folder: String) throws(StateFault) -> SQLiteState {
+        do throws(StoreFault) {
+            return SQLiteState(try Store.open(folder: folder))
+        } catch {
+            throw StateFault(error.description)
+        }
+    }
+
+    private func said<Value>(_ body: () throws(StoreFault) -> Value) throws(StateFault) -> Value {
+        do throws(StoreFault) {
+            return try body()
+        } catch {
+            throw StateFault(error.description)
+        }
+    }
+
+    package func persist(_ records: [Record]) throws(StateFault) {
+        try said { () throws(StoreFault) in try store.persist(records) }
+    }
+
+    package func recover() throws(StateFault) -> Engine.Recovered {
+        try said { () throws(StoreFault) in try store.recover() }
+    }
+
+    package func calls(job: UInt32?, last: Int) throws(StateFault) -> [TracedCall] {
+        try said { () throws(StoreFault) in
+            try store.calls(job: job, limit: last).map { TracedCall(start: $0.start, end: $0.end) }
+        }
+    }
+
+    package func changes(last: Int) throws(StateFault) -> [StateChange] {
+        try said { () throws(StoreFault) in try store.changes(limit: last) }
+    }
+
+    package func actions(last: Int) throws(StateFault) -> [ActionEntry] {
+        try said { () throws(StoreFault) in try store.actions(limit: last) }
+    }
+
+    /// What only a stopped engine can mend is told, not done: `burst fsck --repair`.
+    package func check() -> [String] {
+        do throws(StoreFault) {
+            return try store.check().map(\.description)
+        } catch {
+            return [error.description]
+        }
+    }
+
+    package func trim(at now: Timestamp) throws(StateFault) -> Bool {
+        try said { () throws(StoreFault) in try store.trim(at: now) }
+    }
+
+    package func close() { store.close() }
+}

@@ -1,0 +1,186 @@
+import BurstEngine
+import BurstModel
+import BurstSources
+import Glibc
+
+/// Reads `slurm.conf` and `burst_buffer.conf` of a folder into settings.
+package struct ConfigFolder: SettingsReader {
+    package let path: String
+    private let state: String?
+    private let people = People()
+
+    /// - Parameter state: `--state`; nil: StateSaveLocation, or the usual place.
+    package init(path: String, state: String?) {
+        self.path = path
+        self.state = state
+    }
+
+    package var script: String { path + "/burst_buffer.lua" }
+
+    package static let fileBytesMax = 16 << 20
+
+    package func read() throws(StateFault) -> DaemonSettings {
+        do throws(ConfigFault) {
+            return try load()
+        } catch {
+            throw StateFault(error.description)
+        }
+    }
+
+    private func load() throws(ConfigFault) -> DaemonSettings {
+        let file = path + "/slurm.conf"
+        guard let text = try contents("slurm.conf") else {
+            throw ConfigFault(
+                file: file, line: 0, wrong: "there is no such file",
+                right: "write it, or name its folder with --config DIR")
+        }
+        let words = try ConfigText.parse(file: file, text: text) { include($0) }
+        let slurm = try SlurmConf.read(words)
+        var settings = DaemonSettings(engine: try engine(slurm.conf, file))
+        settings.notes = slurm.notes
+        settings.mailProgram = slurm.conf.mailProg
+        for line in words.lines {
+            for pair in line.pairs {
+                if pair.isKey("SlurmctldLogFile") { settings.logFile = pair.value.isEmpty ? nil : pair.value }
+                if pair.isKey("SlurmctldDebug") { settings.logLevel = try level(pair.value, line.place) }
+                if pair.isKey("SlurmdSpoolDir") { settings.spoolFolder = pair.value }
+            }
+        }
+        if slurm.conf.nodes.count > 1 {
+            settings.notes.append(
+                HookLogLine(
+                    .error,
+                    "\(file): \(slurm.conf.nodes.count) nodes: burstd runs jobs on this machine alone, as "
+                        + settings.engine.hostName))
+        }
+        guard let plugin = slurm.conf.plugin else { return settings }
+        let reading = try BurstBufferConf.read(
+            try burstBufferText(plugin), plugin: plugin,
+            users: UserDirectory(
+                uid: { [people] in people.user(named: $0)?.uid }, name: { [people] in people.user(uid: $0)?.name }))
+        settings.notes += reading.notes
+        if slurm.conf.logsBurstBuffer { settings.notes += reading.loaded }
+        settings.engine.plugin = Self.plugin(reading.conf)
+        return settings
+    }
+
+    /// `burst_buffer_lua.conf` comes before `burst_buffer.conf` (spec §1.2).
+    private func burstBufferText(_ plugin: BurstPlugin) throws(ConfigFault) -> ConfigText? {
+        for name in ["burst_buffer_\(plugin.rawValue).conf", "burst_buffer.conf"] {
+            if let text = try contents(name) {
+                return try ConfigText.parse(file: path + "/" + name, text: text) { include($0) }
+            }
+        }
+        return nil
+    }
+
+    // MARK: Files
+
+    private func contents(_ name: String) throws(ConfigFault) -> String? {
+        let file = path + "/" + name
+        guard access(file, F_OK) == 0 || errno != ENOENT else { return nil }
+        do throws(StateFault) {
+            let bytes = try JobFiles.read(file, bytesMax: Self.fileBytesMax, followsLinks: true)
+            return String(decoding: bytes, as: UTF8.self)
+        } catch {
+            throw ConfigFault(
+                file: file, line: 0, wrong: "cannot be read: \(error)", right: "let burstd's user read it")
+        }
+    }
+
+    private func include(_ name: String) -> ConfigText.Included {
+        let file = name.hasPrefix("/") ? name : path + "/" + name
+        do throws(StateFault) {
+            let bytes = try JobFiles.read(file, bytesMax: Self.fileBytesMax, followsLinks: true)
+            return .text(String(decoding: bytes, as: UTF8.self))
+        } catch {
+            return .unreadable(error.description)
+        }
+    }
+
+    // MARK: Values
+
+    private func engine(_ conf: SlurmConf, _ file: String) throws(ConfigFault) -> EngineSettings {
+        var engine = EngineSettings()
+        engine.clusterName = conf.clusterName
+        engine.hostName = conf.nodes.first?.name ?? Self.hostName
+        engine.cpus = conf.nodes.first?.cpus ?? UInt32(clamping: sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        if let partition = conf.defaultPartition ?? conf.partitions.first {
+            engine.partition = partition.name
+            engine.defaultTimeLimitMinutes = partition.defaultTimeMinutes ?? partition.maxTimeMinutes
+            engine.maxTimeLimitMinutes = partition.maxTimeMinutes
+        }
+        engine.minJobAgeSeconds = Int(conf.minJobAgeSeconds)
+        engine.maxJobCount = Int(conf.maxJobCount)
+        engine.maxArraySize = conf.maxArraySize
+        engine.arrayStageCount = Int(conf.schedulerParameters.arrayStageCount)
+        engine.killWaitSeconds = Int(conf.killWaitSeconds)
+        guard let user = people.user(named: conf.slurmUser) ?? UInt32(conf.slurmUser).flatMap({ people.user(uid: $0) })
+        else {
+            throw ConfigFault(
+                file: file, line: 0, wrong: "SlurmUser=\(conf.slurmUser) is no user of this machine",
+                right: "name one, or leave the key out")
+        }
+        engine.slurmUserID = user.uid
+        engine.stateFolder = state ?? conf.stateSaveLocation ?? Self.usualState()
+        engine.zone = .system
+        engine.plugin = nil
+        return engine
+    }
+
+    static func plugin(_ conf: BurstBufferConf) -> EngineSettings.Plugin {
+        var plugin = EngineSettings.Plugin()
+        plugin.name = conf.plugin.rawValue
+        plugin.directive = conf.directive
+        plugin.allowedUserIDs = conf.allowedUserIDs.map { Set($0) }
+        plugin.deniedUserIDs = Set(conf.deniedUserIDs ?? [])
+        plugin.tearsDownAfterFailure = conf.flags.contains(.teardownFailure)
+        plugin.hidesOthers = conf.flags.contains(.privateData)
+        plugin.otherTimeout = conf.otherTimeout
+        plugin.stageInTimeout = conf.stageInTimeout
+        plugin.stageOutTimeout = conf.stageOutTimeout
+        plugin.pollInterval = conf.pollInterval
+        plugin.shown.granularity = conf.granularity
+        plugin.shown.flags = conf.flags.text
+        plugin.shown.validateTimeout = conf.validateTimeout
+        plugin.shown.allowUsers = conf.allowUsers
+        plugin.shown.denyUsers = conf.denyUsers
+        plugin.shown.createBuffer = conf.createBuffer
+        plugin.shown.destroyBuffer = conf.destroyBuffer
+        plugin.shown.startStageIn = conf.startStageIn
+        plugin.shown.startStageOut = conf.startStageOut
+        plugin.shown.stopStageIn = conf.stopStageIn
+        plugin.shown.stopStageOut = conf.stopStageOut
+        return plugin
+    }
+
+    /// slurm.conf(5), SlurmctldDebug: a word or a number.
+    private func level(_ text: String, _ place: ConfigText.Place) throws(ConfigFault) -> HookLogLine.Level {
+        switch text.lowercased() {
+        case "quiet", "fatal", "error", "0", "1", "2": return .error
+        case "info", "3": return .info
+        case "verbose", "4": return .verbose
+        case "debug", "5": return .debug
+        case "debug2", "6": return .debug2
+        case "debug3", "7": return .debug3
+        case "debug4", "debug5", "8", "9": return .debug4
+        default:
+            throw ConfigFault(
+                file: place.file, line: place.line, wrong: "SlurmctldDebug=\(text) is no level",
+                right: "write quiet, fatal, error, info, verbose, debug or debug2 to debug5")
+        }
+    }
+
+    static var hostName: String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, 255) == 0 else { return "localhost" }
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(name.prefix { $0 != "." })
+    }
+
+    /// DESIGN.md, "Where things live at run time".
+    static func usualState(uid: UInt32 = geteuid(), environment: [String: String] = DaemonPlaces.environment) -> String
+    {
+        DaemonPlaces.state(uid: uid, environment: environment)
+    }
+}
