@@ -1,0 +1,87 @@
+import BurstTestSupport
+import Glibc
+import Testing
+
+/// The scenarios, each played against Debian's slurmctld and against burstd.
+///
+/// `BURST_SCENARIOS=NAME,NAME` plays those alone. `BURST_RECORD=1` writes what 22.05 printed into the files.
+@Suite struct ScenarioTests {
+    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+    static let isRequired = variable("BURST_CI") == "1"
+    private static let folder = Fixtures.top + "/Tests/ScenarioTests/Scenarios"
+
+    static let names: [String] = {
+        guard let stream = opendir(folder) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name.hasSuffix(".scenario") { names.append(String(name.dropLast(9))) }
+        }
+        let wanted = variable("BURST_SCENARIOS")?.split(separator: ",").map(String.init)
+        return names.filter { wanted?.contains($0) ?? true }.sorted()
+    }()
+
+    private static func scenario(_ name: String) throws -> Scenario {
+        try Scenario(String(decoding: Fixtures.bytes(of: "\(folder)/\(name).scenario"), as: UTF8.self))
+    }
+
+    private static func play(_ name: String, on side: Scenario.Side) throws -> [String] {
+        let scenario = try scenario(name)
+        guard scenario.isPlayed(by: side) else { return [] }
+        let stage: any ScenarioStage = side == .slurm ? try SlurmStage() : try BurstStage()
+        let isRecording = side == .slurm && variable("BURST_RECORD") == "1"
+        var player = Player(scenario, on: stage, isRecording: isRecording)
+        let began = PseudoTerminal.now
+        try player.play()
+        if !player.edits.isEmpty {
+            let path = "\(folder)/\(name).scenario"
+            if let file = fopen(path, "w") {
+                fputs(player.text, file)
+                fclose(file)
+            }
+        }
+        print("scenario \(side.rawValue) \(name): \((PseudoTerminal.now - began) / 100_000_000) tenths of a second")
+        return player.faults
+    }
+
+    private static func isUsable(_ missing: String?, _ whose: String) -> Bool {
+        guard let missing else { return true }
+        if isRequired { return true }
+        print("ScenarioTests: \(whose) left out: \(missing)")
+        return false
+    }
+
+    static let hasSlurm = isUsable(SlurmStage.missingPrograms, "22.05")
+    static let hasBurst = isUsable(BurstStage.missingPrograms, "burstd")
+
+    @Test(.lane, .enabled(if: hasSlurm), .timeLimit(.minutes(10)), arguments: names)
+    func slurmDoesWhatItDid(scenario: String) throws {
+        let faults = try Self.play(scenario, on: .slurm)
+        #expect(faults.isEmpty, "\(faults.joined(separator: "\n"))")
+    }
+
+    @Test(.lane, .enabled(if: hasBurst), .timeLimit(.minutes(10)), arguments: names)
+    func burstDoesTheSame(scenario: String) throws {
+        let faults = try Self.play(scenario, on: .burst)
+        #expect(faults.isEmpty, "\(faults.joined(separator: "\n"))")
+    }
+}
+
+/// Runs a test on one of the threads that may wait: so many scenarios are played at once.
+struct Lane: SuiteTrait, TestTrait, TestScoping {
+    var isRecursive: Bool { true }
+    private static let lanes = Workers(count: 12)
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        try await withTaskExecutorPreference(Self.lanes) { try await function() }
+    }
+}
+
+extension Trait where Self == Lane {
+    static var lane: Self { Self() }
+}
