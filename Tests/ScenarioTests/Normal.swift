@@ -4,11 +4,15 @@ enum Normal {
     static func lines(_ text: String, sign: String) -> [String] {
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         if lines.last == "" { lines.removeLast() }
+        lines.removeAll { line in fickle.contains { line.hasPrefix($0) } }
         return lines.map { line in
             let line = normal(line)
             return line.isEmpty ? sign : sign + " " + line
         }
     }
+
+    /// salloc tells these or not, as time has it.
+    private static let fickle = ["salloc: Waiting for resource", "salloc: Nodes ", "salloc: Job allocation"]
 
     static func normal(_ line: String) -> String {
         var line = line
@@ -18,6 +22,8 @@ enum Normal {
         line.replace(/Sid=([^: ]*):[0-9]+/) { "Sid=\($0.output.1):SID" }
         line.replace(/\/proc\/[0-9]+\/fd\/[0-9]+/, with: "/proc/PID/fd/N")
         line.replace(/Priority=[1-9][0-9]*/, with: "Priority=N")
+        line.replace(/^[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9 ][0-9] [0-9:]{8} [0-9]{4}$/, with: "TIME")
+        line.replace(/burst_buffer\.lua:[0-9]+:/, with: "burst_buffer.lua:N:")
         line.replace(/RunTime=[0-9:-]+/, with: "RunTime=SPAN")
         // The column of squeue keeps its width.
         line.replace(#/ ( *[0-9]{1,2}:[0-9]{2}) /#) { found in
@@ -25,6 +31,42 @@ enum Normal {
             return " " + String(repeating: " ", count: width - 4) + "0:00 "
         }
         return line
+    }
+
+    /// Where a line may be one of several (`Reason=«Resources|Priority»`) and is one, the expected text takes its place.
+    static func settled(_ printed: [String], by wanted: [String]) -> [String] {
+        let open = wanted.filter { $0.contains("«") }
+        if open.isEmpty { return printed }
+        return printed.map { line in
+            open.first { choices($0).contains(line) } ?? line
+        }
+    }
+
+    private static func choices(_ text: String) -> [String] {
+        guard let found = text.firstMatch(of: /«([^»]*)»/) else { return [text] }
+        return found.output.1.split(separator: "|").flatMap { choices(text.replacing(found.output.0, with: $0)) }
+    }
+
+    /// The calls of a job that the recording does not follow to its end are compared as far as it goes.
+    static func shortened(_ calls: [String], by wanted: [String]) -> [String] {
+        var calls = calls
+        for mark in wanted {
+            guard let job = mark.firstMatch(of: /^\| \(job ([0-9]+) goes on\)$/).flatMap({ Int($0.output.1) }) else {
+                continue
+            }
+            let known = wanted.count { Self.job(of: $0) == job }
+            let own = calls.indices.filter { Self.job(of: calls[$0]) == job }
+            if own.count >= known, known > 0 {
+                calls.replaceSubrange((own[known - 1] + 1)..<(own[own.count - 1] + 1), with: [mark])
+            }
+        }
+        return calls
+    }
+
+    private static func job(of call: String) -> Int? {
+        if call.hasPrefix("| get_status(") || call.hasPrefix("| (") { return nil }
+        let first = call.firstMatch(of: /^\| [a-z_]+\("([0-9]+)"/).flatMap { Int($0.output.1) }
+        return first ?? call.firstMatch(of: /job\.([0-9]+)\//).flatMap { Int($0.output.1) }
     }
 
     private static let unneeded = [

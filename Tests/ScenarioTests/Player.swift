@@ -15,7 +15,7 @@ struct Player {
     }
 
     /// How long what must come may take, in seconds.
-    private var limit: Double { faults.isEmpty ? 60 : 8 }
+    private var limit: Double { faults.isEmpty ? 100 : 5 }
     private static let calls = Room.home + "/ctl/calls"
 
     mutating func play() throws {
@@ -76,7 +76,7 @@ struct Player {
             let wanted = Scenario.expected(expected, by: stage.side)
             var calls: [String] = []
             Wait.until(seconds: isRecording && wanted.isEmpty ? 2 : limit, every: 0.2) {
-                calls = Normal.calls(stage.read(Self.calls))
+                calls = Normal.shortened(Normal.calls(stage.read(Self.calls)), by: wanted)
                 return calls == wanted
             }
             compare(calls, expected, place, "hooks", entry.line)
@@ -103,9 +103,15 @@ struct Player {
         var printed: [[String]] = []
         let wanted = commands.map { Scenario.expected($0.expected, by: stage.side) }
         try Wait.until(seconds: isRecording && wanted.allSatisfy(\.isEmpty) ? 2 : limit, every: 0.2) {
-            printed = try commands.map(print)
+            printed = []
+            for (command, wanted) in zip(commands, wanted) {
+                printed.append(Normal.settled(try print(command), by: wanted))
+                if printed.last != wanted { break }
+            }
             return printed == wanted
         }
+        // What the last look left out, for the report.
+        for command in commands.dropFirst(printed.count) { printed.append(try print(command)) }
         check(commands, printed, line)
     }
 
@@ -119,6 +125,7 @@ struct Player {
         _ printed: [String], _ expected: [Scenario.Line], _ place: Range<Int>, _ what: String, _ line: Int
     ) {
         let wanted = Scenario.expected(expected, by: stage.side)
+        let printed = Normal.settled(printed, by: wanted)
         if printed == wanted { return }
         if isRecording, let new = Scenario.recorded(printed, over: expected) {
             edits.append((place, new))

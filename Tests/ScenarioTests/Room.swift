@@ -7,6 +7,8 @@ class Room {
     static let home = "/srv/ref"
     static let users = ["root": 0, "alice": 1001, "bob": 1002]
 
+    /// Whether the first start has put configuration and script in their places.
+    var isFurnished = false
     private let keeper: PipedProgram
     /// The first process of the room.
     private let pid: Int32
@@ -41,7 +43,7 @@ class Room {
         done
         printf '%s:x:%s:%s::/srv/ref/home/%s:/bin/bash\n' alice 1001 1001 alice bob 1002 1002 bob >>ref/etc/passwd
         printf '%s:x:%s:\n' alice 1001 bob 1002 >>ref/etc/group
-        echo '127.0.0.1 localhost node1' >ref/etc/hosts
+        echo '127.0.0.1 node1 localhost' >ref/etc/hosts
         for file in passwd group hosts; do mount --bind ref/etc/$file /etc/$file; done
         echo ready
         while read -r _; do :; done

@@ -5,6 +5,7 @@ import Testing
 /// The scenarios, each played against Debian's slurmctld and against burstd.
 ///
 /// `BURST_SCENARIOS=NAME,NAME` plays those alone. `BURST_RECORD=1` writes what 22.05 printed into the files.
+/// `BURST_SCENARIO_LOGS=FOLDER` keeps the controller's log of those that fail.
 @Suite struct ScenarioTests {
     private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
     static let isRequired = variable("BURST_CI") == "1"
@@ -43,6 +44,13 @@ import Testing
                 fclose(file)
             }
         }
+        if !player.faults.isEmpty, let folder = variable("BURST_SCENARIO_LOGS") {
+            let log = stage.read(side == .slurm ? "/srv/ref/log/slurmctld.log" : "/srv/ref/log/burstd.log")
+            if let file = fopen("\(folder)/\(name).log", "w") {
+                fputs(log, file)
+                fclose(file)
+            }
+        }
         print("scenario \(side.rawValue) \(name): \((PseudoTerminal.now - began) / 100_000_000) tenths of a second")
         return player.faults
     }
@@ -73,7 +81,7 @@ import Testing
 /// Runs a test on one of the threads that may wait: so many scenarios are played at once.
 struct Lane: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
-    private static let lanes = Workers(count: 12)
+    private static let lanes = Workers(count: 20)
 
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void

@@ -19,12 +19,14 @@ protocol ScenarioStage: Room {
 extension ScenarioStage {
     /// Files of every stage: configuration, script, hooks' answers.
     func furnish(conf: [String]) throws {
-        let script = Fixtures.bytes(of: Fixtures.top + "/Tests/Reference/scenario.lua")
-        if read(Room.home + "/etc/burst_buffer.lua").isEmpty {
+        if !isFurnished {
+            isFurnished = true
+            let script = Fixtures.bytes(of: Fixtures.top + "/Tests/Reference/scenario.lua")
             try write(script, to: Room.home + "/etc/burst_buffer.lua")
-        }
-        if read(Room.home + "/etc/burst_buffer.conf").isEmpty {
-            try write([], to: Room.home + "/etc/burst_buffer.conf")
+            try write(script, to: Room.home + "/data/good.lua")
+            if read(Room.home + "/etc/burst_buffer.conf").isEmpty {
+                try write([], to: Room.home + "/etc/burst_buffer.conf")
+            }
         }
         var lines = Self.slurmConf
         for line in conf {
