@@ -80,6 +80,7 @@ let package = Package(
             swiftSettings: settings),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests("ScenarioTests", "BurstTestSupport", exclude: ["Scenarios"]),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.

@@ -23,6 +23,7 @@ struct Player {
         for entry in scenario.entries where entry.only == nil || entry.only == stage.side {
             if case .conf(let line) = entry.step { conf.append(line) }
         }
+        try stage.furnish(conf: conf)
         for entry in scenario.entries where entry.only == nil || entry.only == stage.side {
             do { try play(entry, conf) } catch {
                 faults.append("line \(entry.line): \(error)")
