@@ -7,6 +7,7 @@
 --   home/HOOK.gate     it waits as long as this file exists
 --   home/pools.json    the pools, in place of the four below
 --   home/calls         each call, a line: seconds, name, arguments
+--   home/keep          while it exists, each script that a hook finds is copied to home/seen-JOB-HOOK
 local home = "/srv/ref/ctl/"
 local default_pools = '{"pools":[{"id":"nvme","quantity":10240,"granularity":1073741824},'
   .. '{"id":"pool1","quantity":1000,"granularity":1024},{"id":"pool2","quantity":5,"granularity":2},'
@@ -42,6 +43,16 @@ local function note(name, ...)
   for index = 1, select("#", ...) do words[index] = quoted((select(index, ...))) end
   -- One write each: calls of several jobs happen at once.
   put("calls", os.time() .. " " .. name .. "(" .. table.concat(words, ", ") .. ")\n", "a")
+  if not content("keep") then return end
+  for index = 1, select("#", ...) do
+    local path = select(index, ...)
+    if type(path) == "string" and (path:match("/script$") or path:match("^/proc/%d+/fd/%d+$")) then
+      local file = io.open(path, "r")
+      local job = path:match("job%.(%d+)/") or tostring((...))
+      if file then put("seen-" .. job .. "-" .. name, file:read("*a"), "w") end
+      if file then file:close() end
+    end
+  end
 end
 
 -- What was wished for a hook, as a function; nil where nothing was.

@@ -17,6 +17,7 @@ enum Normal {
     static func normal(_ line: String) -> String {
         var line = line
         line.replace(/\r/, with: "\\r")
+        line.replace(/\0/, with: "\\0")
         line.replace(/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}/, with: "TIME")
         line.replace(/[0-9]{2}\/[0-9]{2}\/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}/, with: "TIME")
         line.replace(/Sid=([^: ]*):[0-9]+/) { "Sid=\($0.output.1):SID" }

@@ -65,7 +65,9 @@ struct Player {
                 words = try stage.words(of: job)
                 return words.contains(word)
             }
-            if !holds { faults.append("line \(entry.line): job \(job) is \(words.joined(separator: ", ")), not \(word)") }
+            if !holds {
+                faults.append("line \(entry.line): job \(job) is \(words.joined(separator: ", ")), not \(word)")
+            }
         case .untilCalls(let hook, let job, let count):
             let holds = Wait.until(seconds: limit, every: 0.1) {
                 Normal.calls(stage.read(Self.calls)).count { $0.hasPrefix("| \(hook)(\"\(job)\"") } >= count
@@ -118,7 +120,8 @@ struct Player {
 
     private mutating func check(_ commands: [Scenario.Command], _ printed: [[String]], _ line: Int) {
         for (command, printed) in zip(commands, printed) {
-            compare(printed, command.expected, command.place, "\(command.user)$ \(command.text)", command.place.lowerBound)
+            compare(
+                printed, command.expected, command.place, "\(command.user)$ \(command.text)", command.place.lowerBound)
         }
     }
 

@@ -104,7 +104,9 @@ class Room {
 
     func write(_ content: [UInt8], to path: String, owner: String = "root", mode: String = "0644") throws {
         let outside = outside(path)
-        guard let file = fopen(outside + ".new", "wb") else { throw HarnessError("cannot write \(path): errno \(errno)") }
+        guard let file = fopen(outside + ".new", "wb") else {
+            throw HarnessError("cannot write \(path): errno \(errno)")
+        }
         fwrite(content, 1, content.count, file)
         fclose(file)
         let number = UInt32(Self.users[owner] ?? 0)

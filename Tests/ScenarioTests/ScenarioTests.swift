@@ -81,7 +81,7 @@ import Testing
 /// Runs a test on one of the threads that may wait: so many scenarios are played at once.
 struct Lane: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
-    private static let lanes = Workers(count: 20)
+    private static let lanes = Workers(count: 14)
 
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void

@@ -69,7 +69,8 @@ final class SlurmStage: Room, ScenarioStage {
     /// Why it cannot be played here; nil where it can.
     static var missingPrograms: String? {
         let needed = ["slurmctld", "slurmd", "scontrol", "munged"]
-        let absent = needed.filter { name in !["/usr/sbin", "/usr/bin"].contains { access("\($0)/\(name)", X_OK) == 0 } }
+        let absent = needed.filter { name in !["/usr/sbin", "/usr/bin"].contains { access("\($0)/\(name)", X_OK) == 0 }
+        }
         return absent.isEmpty ? Room.missing : "not installed: \(absent.joined(separator: " "))"
     }
 
