@@ -78,7 +78,17 @@ final class SlurmStage: Room, ScenarioStage {
         Room.environment.merging(["SLURM_CONF": "/srv/ref/etc/slurm.conf"]) { $1 }
     }
 
+    /// munged runs outside of the rooms, one for all; what went wrong, or "".
+    private static let munge: String = {
+        do {
+            let tool = Fixtures.top + "/Tests/Reference/cluster"
+            let result = try PipedProgram.run([tool, "users"], environment: Room.environment, seconds: 60)
+            return result.end == .exited(0) ? "" : result.errorText + result.text
+        } catch { return "\(error)" }
+    }()
+
     func start(conf: [String], options: String) throws {
+        if !Self.munge.isEmpty { throw HarnessError("no munge: \(Self.munge)") }
         try furnish(conf: conf)
         try must("slurmctld \(options)")
         if try process("/srv/ref/run/slurmd.pid", named: "slurmd") == nil { try must("slurmd -N node1") }
