@@ -88,7 +88,10 @@ import Testing
     func slurmDoesWhatItDid(scenario: String) throws {
         // It has races of its own: sometimes scancel ends the teardown that it has just begun. Then it may try again.
         var faults = try Self.play(scenario, on: .slurm)
-        if !faults.isEmpty { faults = try Self.play(scenario, on: .slurm) }
+        if !faults.isEmpty {
+            print("scenario \(scenario) is played again: \(faults.joined(separator: "\n"))")
+            faults = try Self.play(scenario, on: .slurm)
+        }
         #expect(faults.isEmpty, "\(faults.joined(separator: "\n"))")
     }
 
