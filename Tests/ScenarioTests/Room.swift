@@ -2,7 +2,7 @@ import BurstTestSupport
 import Glibc
 
 /// A room of its own for one scenario: namespaces in which the host is node1, alice and bob are the users 1001 and
-/// 1002, all lies below /srv/ref, and every port is free. All processes in it end with it, whatever happens to the test.
+/// 1002, all lies below /srv/ref, and every port is free. All its processes end with it, whatever happens to the test.
 class Room {
     static let home = "/srv/ref"
     static let users = ["root": 0, "alice": 1001, "bob": 1002]
@@ -22,7 +22,7 @@ class Room {
         return absent.isEmpty ? nil : "not installed: \(absent.joined(separator: " "))"
     }
 
-    // The first process waits for the end of its input, and reaps what others leave behind. Where there is no address but
+    // The first process waits for the end of its input, and reaps what others leave behind. Where no address is but
     // 127.0.0.1, getaddrinfo finds nothing to bind to.
     private static let begin = #"""
         set -e
