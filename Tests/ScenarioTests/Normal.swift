@@ -34,7 +34,7 @@ enum Normal {
         return line
     }
 
-    /// Where a line may be one of several (`Reason=«Resources|Priority»`) and is one, the expected text takes its place.
+    /// Where a line may be one of several (`Reason=«Resources|Priority»`) and is one, the expected text takes over.
     static func settled(_ printed: [String], by wanted: [String]) -> [String] {
         let open = wanted.filter { $0.contains("«") }
         if open.isEmpty { return printed }

@@ -18,7 +18,7 @@
 /// [brief] USER$ COMMAND              then what it must print: `| output`, `! error`, `= status` other than 0
 /// hooks                              then the calls of all hooks in order, job by job
 /// ```
-/// An expected line without a mark is everybody's. `22.05|` is what that version prints, `26.05|` what that one does and
+/// An expected line without a mark is for all. `22.05|` is what that version prints, `26.05|` what that one does and
 /// we do, `slurm|` both of them and `burst|` we, where we differ on purpose (`burst-` where we print nothing).
 /// A step after `22.05:` or `26.05:` is done on that side alone.
 struct Scenario: Sendable {
