@@ -132,6 +132,7 @@ let package = Package(
         tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests("ScenarioTests", "BurstTestSupport", exclude: ["Scenarios"]),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(
