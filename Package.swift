@@ -140,6 +140,7 @@ let package = Package(
             name: "BurstFuzz",
             dependencies: [
                 "BurstEngine", "BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport",
+                "BurstWire",
             ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),
