@@ -45,6 +45,7 @@ let package = Package(
         .executable(name: "burstmon", targets: ["burstmon"]),
         .executable(name: "burstd", targets: ["burstd"]),
         .executable(name: "burst-scriptd", targets: ["burst-scriptd"]),
+        .executable(name: "burst", targets: ["burst"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
         .executable(name: "burst-stepd", targets: ["burst-stepd"]),
     ],
@@ -103,9 +104,14 @@ let package = Package(
             exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
+        // The command line, under its own name and those of Slurm's commands.
+        module("BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", arguments),
+        .executableTarget(
+            name: "burst", dependencies: ["BurstCommands"], exclude: ["burst.1"], swiftSettings: settings),
         // What tests and benchmarks share.
-        module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "CSys"),
+        module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "BurstSteps", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
+        tests("SimulationTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
@@ -123,24 +129,20 @@ let package = Package(
         .executableTarget(
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
             swiftSettings: settings),
-        tests(
-            "DaemonTests", "BurstDaemon", "BurstClient", "BurstWire", "BurstEngine", "BurstModel", "BurstTestSupport",
-            "burstd", "burst-scriptd", "burst-stepd", "daemon-probe"),
-        .executableTarget(
-            name: "daemon-probe", dependencies: ["BurstClient", "BurstWire"], path: "Tests/daemon-probe",
-            swiftSettings: settings),
         tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
+        tests(
+            "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstTestSupport", "burst"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(
             name: "BurstFuzz",
             dependencies: [
-                "BurstEngine", "BurstModel", "BurstScreen", "BurstSettings", "BurstSources", "BurstTestSupport",
-                "BurstWire",
+                "BurstModel", "BurstEngine", "BurstHooks", "BurstScreen", "BurstSettings", "BurstSources",
+                "BurstTestSupport", "BurstWire",
             ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),

@@ -82,7 +82,8 @@ package struct CallOrder: Sendable {
     private mutating func started(_ start: CallStart) -> [String] {
         var wrong: [String] = []
         if let last = lastCall, start.id <= last {
-            wrong.append("call \(start.id) of \(start.function.rawValue): its number is not above \(last), the last one")
+            wrong.append(
+                "call \(start.id) of \(start.function.rawValue): its number is not above \(last), the last one")
         }
         lastCall = max(lastCall ?? start.id, start.id)
         underWay[start.id] = (start.function, start.jobID)
@@ -154,9 +155,17 @@ package struct CallOrder: Sendable {
             return follows(life, asksForSpace ? .realSize : .testDataIn) ?? needs(life, .running)
         case .preRun: return follows(life, .paths) ?? needs(life, .running)
         case .postRun:
-            if let state = life.job?.state, state == .running || state == .suspended { return "and its script still runs" }
+            if let state = life.job?.state, state == .running || state == .suspended {
+                return "and its script still runs"
+            }
             // A restart begins the stage-out again from its start, whatever came of it.
             if life.wasRestarted, [.postRun, .dataOut, .testDataOut].contains(life.last) { return nil }
+            // So does a release of a requeued job whose stage-out failed.
+            if life.end == .failure, [.postRun, .dataOut, .testDataOut].contains(life.last),
+                life.job?.state == .pending
+            {
+                return nil
+            }
             return follows(life, .preRun)
         case .dataOut: return follows(life, .postRun)
         case .testDataOut: return follows(life, .dataOut, orBusy: .testDataOut)
@@ -210,14 +219,15 @@ package struct CallOrder: Sendable {
     private func standing(_ job: EngineJob) -> [String] {
         guard let life = lives[job.id], let buffer = job.buffer else { return [] }
         var wrong: [String] = []
-        if let call = EngineChecks.call(of: buffer.stage), underWay[call]?.jobID != job.id {
+        for call in EngineChecks.calls(of: buffer.stage) where underWay[call]?.jobID != job.id {
             wrong.append("job \(job.id): it waits for call \(call), which is not under way for it")
         }
         switch buffer.stage {
         case .complete where life.hasBuffer:
             wrong.append("job \(job.id): complete, and its buffer is not torn down: last was \(Self.said(life))")
         case .running where !(life.last == .preRun && life.end == .success):
-            wrong.append("job \(job.id): running after \(Self.said(life)) and not after \(HookFunction.preRun.rawValue)")
+            wrong.append(
+                "job \(job.id): running after \(Self.said(life)) and not after \(HookFunction.preRun.rawValue)")
         case .stagedIn where life.last != .realSize && life.last != .testDataIn || life.end != .success:
             wrong.append("job \(job.id): staged in after \(Self.said(life))")
         default: break

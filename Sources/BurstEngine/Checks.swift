@@ -1,4 +1,4 @@
-package import BurstModel
+import BurstModel
 
 /// What must hold of an engine's state after every decision. Simulations ask after each step, `burst fsck` at rest.
 package enum EngineChecks {
@@ -39,12 +39,17 @@ package enum EngineChecks {
 
     /// One line for each fault; none if all is well.
     package static func faults(in engine: Engine) -> [String] {
-        faults(jobs: engine.jobs.values.sorted { $0.id < $1.id }, pools: engine.pools).map(\.description)
+        faults(
+            jobs: engine.jobs.values.sorted { $0.id < $1.id }, pools: engine.pools, isPassDue: engine.passWanted
+        ).map(\.description)
     }
 
-    /// - Parameter jobs: in the order in which faults are to be named.
-    package static func faults(jobs: [EngineJob], pools: [EnginePool]) -> [Fault] {
-        poolFaults(jobs, pools) + jobs.flatMap(faults(of:)) + sharedCalls(jobs)
+    /// - Parameters:
+    ///   - jobs: in the order in which faults are to be named.
+    ///   - isPassDue: the scheduler is about to look at the jobs: those that wait need not say why yet. So it is after a
+    ///     restart.
+    package static func faults(jobs: [EngineJob], pools: [EnginePool], isPassDue: Bool = true) -> [Fault] {
+        poolFaults(jobs, pools) + jobs.flatMap { faults(of: $0, isPassDue) } + sharedCalls(jobs)
     }
 
     // MARK: Pools
@@ -55,14 +60,14 @@ package enum EngineChecks {
         var found: [Fault] = []
         let known = Set(pools.map(\.name))
         for job in jobs {
-            guard let buffer = job.buffer, buffer.created != nil, let pool = buffer.pool else { continue }
-            let (sum, isOver) = sums[pool, default: 0].addingReportingOverflow(buffer.size)
-            sums[pool] = isOver ? .max : sum
-            if !known.contains(pool) {
-                found.append(
-                    Fault(
-                        .poolUnknown(pool: pool), jobID: job.id,
-                        text: "its buffer is charged to pool \(pool), which is not known"))
+            for (pool, size) in charges(job) {
+                sums[pool] = sum(sums[pool, default: 0], size)
+                if !known.contains(pool) {
+                    found.append(
+                        Fault(
+                            .poolUnknown(pool: pool), jobID: job.id,
+                            text: "its buffer is charged to pool \(pool), which is not known"))
+                }
             }
         }
         for pool in pools where pool.used != sums[pool.name, default: 0] {
@@ -78,9 +83,24 @@ package enum EngineChecks {
         return found
     }
 
+    /// What a job's buffer takes of pools, counted apart from the engine: each request of its own pool, and what
+    /// `real_size` added of the shown one.
+    private static func charges(_ job: EngineJob) -> [(pool: String, size: UInt64)] {
+        guard let buffer = job.buffer, buffer.created != nil else { return [] }
+        var charges = buffer.requests.map { (pool: $0.pool, size: $0.size) }
+        let asked = charges.reduce(0) { sum($0, $1.size) }
+        if let pool = buffer.pool, buffer.size > asked { charges.append((pool, buffer.size - asked)) }
+        return charges
+    }
+
+    private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let (sum, isOver) = left.addingReportingOverflow(right)
+        return isOver ? .max : sum
+    }
+
     // MARK: Jobs
 
-    private static func faults(of job: EngineJob) -> [Fault] {
+    private static func faults(of job: EngineJob, _ isPassDue: Bool) -> [Fault] {
         guard let buffer = job.buffer else { return [] }
         var found: [Fault] = []
         func report(_ kind: Fault.Kind, _ text: String) { found.append(Fault(kind, jobID: job.id, text: text)) }
@@ -99,7 +119,7 @@ package enum EngineChecks {
         if let wrong = misplacedStage(job, buffer.stage) {
             report(.stageMisplaced, "\(stage), and the job is \(job.state.rawValue): \(wrong)")
         }
-        if let why = stuck(job, buffer.stage) { report(.stuck, "\(stage): \(why)") }
+        if let why = stuck(job, buffer.stage, isPassDue) { report(.stuck, "\(stage): \(why)") }
         return found
     }
 
@@ -134,18 +154,20 @@ package enum EngineChecks {
     }
 
     /// A job with a buffer has a call under way, a time for the next one, a reason to wait that it shows, or is over.
-    private static func stuck(_ job: EngineJob, _ stage: BufferWork.Stage) -> String? {
+    private static func stuck(_ job: EngineJob, _ stage: BufferWork.Stage, _ isPassDue: Bool) -> String? {
         let saysWhy = job.reason != .none || job.reasonText?.isEmpty == false
         switch stage {
         case .stagingIn, .preRun, .postRun, .stagingOut, .teardown:
-            switch (call(of: stage), callAt(of: stage)) {
+            let calls = calls(of: stage)
+            if calls.count > 1 { return "calls \(calls[0]) and \(calls[1]) are under way at once" }
+            switch (calls.first, callAt(of: stage)) {
             case (nil, nil): return "no call is under way and none is due"
             case (.some(let call), .some): return "call \(call) is under way and another is due"
             case (.some, nil), (nil, .some): return nil
             }
-        case .stageInFailed:
-            return saysWhy || job.isHeld ? nil : "it is neither held nor says why it waits"
-        case .stagedIn, .postRunFailed, .stageOutFailed:
+        case .stageInFailed, .stagedIn:
+            return saysWhy || job.isHeld || isPassDue ? nil : "it is not held and does not say why it waits"
+        case .postRunFailed, .stageOutFailed:
             return saysWhy || job.isHeld ? nil : "it does not say why it waits"
         case .pending, .running, .complete:
             return nil
@@ -156,9 +178,10 @@ package enum EngineChecks {
         var owners: [CallID: UInt32] = [:]
         var found: [Fault] = []
         for job in jobs {
-            guard let id = (job.buffer?.stage).flatMap(call(of:)) else { continue }
-            if let other = owners.updateValue(job.id, forKey: id) {
-                found.append(Fault(.callShared(id), jobID: job.id, text: "call \(id) is also that of job \(other)"))
+            for id in (job.buffer?.stage).map(calls(of:)) ?? [] {
+                if let other = owners.updateValue(job.id, forKey: id) {
+                    found.append(Fault(.callShared(id), jobID: job.id, text: "call \(id) is also that of job \(other)"))
+                }
             }
         }
         return found
@@ -166,7 +189,7 @@ package enum EngineChecks {
 
     // MARK: Stages
 
-    /// As `BurstBufferState=` prints it, with the hook and what went wrong.
+    /// As `BurstBufferState=` prints it, and whether it failed.
     static func name(of stage: BufferWork.Stage) -> String {
         switch stage {
         case .stageInFailed, .postRunFailed, .stageOutFailed: stage.state.name + " (failed)"
@@ -174,21 +197,25 @@ package enum EngineChecks {
         }
     }
 
-    /// The call of a hook that a stage waits for.
-    package static func call(of stage: BufferWork.Stage) -> CallID? {
+    /// Calls of hooks that a stage waits for the end of.
+    package static func calls(of stage: BufferWork.Stage) -> [CallID] {
         switch stage {
-        case .stagingIn(let step), .preRun(let step), .postRun(let step), .stagingOut(let step): step.call
-        case .teardown(let teardown): teardown.call
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
+        case .stagingIn(let step), .preRun(let step), .postRun(let step), .stagingOut(let step): [step.call].compact
+        case .teardown(let teardown): [teardown.call, teardown.after].compact
+        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: []
         }
     }
 
     /// When a stage's hook is called again.
-    package static func callAt(of stage: BufferWork.Stage) -> Timestamp? {
+    private static func callAt(of stage: BufferWork.Stage) -> Timestamp? {
         switch stage {
         case .stagingIn(let step), .preRun(let step), .postRun(let step), .stagingOut(let step): step.callAt
         case .teardown(let teardown): teardown.callAt
         case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
         }
     }
+}
+
+extension [CallID?] {
+    fileprivate var compact: [CallID] { compactMap { $0 } }
 }

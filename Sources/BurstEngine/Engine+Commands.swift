@@ -194,6 +194,13 @@ extension Engine {
             $0.reasonText = nil
             $0.buffer?.preRunFailures = 0
         }
+        switch job.buffer?.stage {
+        case .postRunFailed, .stageOutFailed:
+            // It was requeued, and its data is still here: that is staged out before it runs again.
+            restartStageOut(job.id, at: now)
+            change(job.id, at: now) { $0.reason = .beginTime }
+        default: break
+        }
         wantPass(at: now)
         return nil
     }

@@ -46,8 +46,9 @@ extension Engine {
             callStep(job.id, BufferWork.Step(.paths), at: now)
         case .postRun, .stagingOut: restartStageOut(job.id, at: now)
         case .teardown(let teardown):
-            // Not hurried, even if it was (spec §7.3); failures count on.
-            var again = BufferWork.Teardown(hurry: false, then: teardown.then)
+            // Not hurried, even if it was (spec §7.3), unless it was never called; failures count on.
+            let wasCalled = teardown.call != nil || teardown.failures > 0
+            var again = BufferWork.Teardown(hurry: wasCalled ? false : teardown.hurry, then: teardown.then)
             again.failures = teardown.failures
             change(job.id, at: now) { $0.buffer?.stage = .teardown(again) }
             callTeardown(job.id, at: now)
@@ -55,7 +56,7 @@ extension Engine {
     }
 
     /// Stage-out starts over with post_run, also after a failure.
-    private mutating func restartStageOut(_ id: UInt32, at now: Timestamp) {
+    mutating func restartStageOut(_ id: UInt32, at now: Timestamp) {
         change(id, at: now) {
             if $0.state.isFinal {
                 $0.flags.insert(.stageOut)

@@ -5,7 +5,8 @@ package import BurstEngine
 package protocol HookRunner: Sendable {
     /// Returns at once, whatever the call does.
     func start(_ call: HookCall)
-    /// Ends a call; one that is over already is left alone. Its answer says `killed`, unless it had just ended by itself.
+    /// Ends a call; one that is over already is left alone. The answer says `killed`, unless the call had just ended by
+    /// itself.
     func kill(_ id: CallID)
     /// Ends all calls and returns when they are answered and nothing runs any more. Later calls are answered as killed.
     func stop() async

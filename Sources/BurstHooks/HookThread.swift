@@ -10,8 +10,9 @@ enum HookThread {
     /// Bytes of stack: Lua's own C calls are nested at most 200 deep.
     private static let stackBytes = 8 << 20
 
-    /// Signals are left to the other threads.
-    static func start(_ run: @escaping @Sendable () -> Void) {
+    /// - Parameter takesSignals: Whether signals may arrive on it, as on the thread that calls; what it starts has the
+    ///   same mask.
+    static func start(takesSignals: Bool, _ run: @escaping @Sendable () -> Void) {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setstacksize(&attributes, stackBytes)
@@ -19,8 +20,8 @@ enum HookThread {
         defer { pthread_attr_destroy(&attributes) }
         var all = sigset_t()
         var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
+        if takesSignals { sigemptyset(&all) } else { sigfillset(&all) }
+        pthread_sigmask(SIG_BLOCK, &all, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         var thread = pthread_t()
         let body = Unmanaged.passRetained(Body(run))

@@ -3,8 +3,8 @@ import CLuaGlue
 import Glibc
 import Synchronization
 
-/// Calls made in this process, one after the other, on a thread of their own: without a limit in time, like Slurm's, but
-/// watched, and ended where `kill` asks for it as soon as Lua code runs.
+/// Calls made in this process, one after the other, on a thread of their own: without a limit in time, like Slurm's,
+/// but watched, and ended where `kill` asks for it as soon as Lua code runs.
 final class InProcessHooks: Sendable {
     private struct Running {
         var call: HookCall
@@ -46,7 +46,8 @@ final class InProcessHooks: Sendable {
         self.answer = answer
         stopper = Stopper(pointer: pointer)
         queue = HookQueue(countMax: limits.waitingMax)
-        HookThread.start { self.run() }
+        // Programs that a script starts are to end by SIGTERM, so no signal is kept from this thread.
+        HookThread.start(takesSignals: true) { self.run() }
     }
 
     deinit { bb_stop_free(stopper.pointer) }
@@ -78,6 +79,13 @@ final class InProcessHooks: Sendable {
         }
         let limit = Task {
             try? await Task.sleep(for: .seconds(limits.stopSeconds))
+            if Task.isCancelled { return }
+            // A C function that does not return. The call is given up, and its thread with it.
+            let lost = state.withLock { state in
+                defer { state.running = nil }
+                return state.running?.call.id
+            }
+            if let lost { answer(lost, .now(.killed)) }
             endWaits()
         }
         await withCheckedContinuation { continuation in
@@ -113,13 +121,13 @@ final class InProcessHooks: Sendable {
             }
             watch()
             var result = make(call)
-            let (seconds, isLong) = state.withLock { state in
-                let duration = state.running.map { ContinuousClock.now - $0.since } ?? .zero
-                state.running = nil
-                return (duration / .seconds(1), duration >= .seconds(limits.slowCallSeconds))
+            let duration: Duration? = state.withLock { state in
+                defer { state.running = nil }
+                return state.running.map { ContinuousClock.now - $0.since }
             }
-            if isLong {
-                let milliseconds = Int(seconds * 1000)
+            guard let duration else { return }  // it was given up and is answered
+            if duration >= .seconds(limits.slowCallSeconds) {
+                let milliseconds = Int(duration / .milliseconds(1))
                 let text = "\(call.function.rawValue) took \(milliseconds) ms in the daemon's own process"
                 result.log.append(HookLogLine(.error, text))
                 if result.log.count > HookAnswer.logLinesMax { result.log.remove(at: HookAnswer.logLinesMax - 2) }

@@ -2,8 +2,8 @@ package import BurstEngine
 import CLuaGlue
 import Glibc
 
-/// Runs the functions of `burst_buffer.lua` as Slurm 26.05 does (spec §4): pools, job_process and paths in this process, on a
-/// thread of their own, all others in children of burst-scriptd.
+/// Runs the functions of `burst_buffer.lua` as Slurm 26.05 does (spec §4): pools, job_process and paths in this
+/// process, on a thread of their own, all others in children of burst-scriptd.
 package final class LuaHooks: HookRunner {
     private let inProcess: InProcessHooks
     private let children: ScriptDaemon
@@ -55,8 +55,8 @@ package final class LuaHooks: HookRunner {
     /// The process id of the burst-scriptd that runs.
     package var scriptdPID: Int32? { children.pid }
 
-    /// What is wrong with the script, one line each, as Slurm 26.05 says it behind `burst_buffer/lua: ` before it refuses
-    /// to start. Runs the script's top level, on this thread; empty where nothing is wrong.
+    /// What is wrong with the script, one line each, as Slurm 26.05 says it behind `burst_buffer/lua: ` before it
+    /// refuses to start. Runs the script's top level, on this thread; empty where nothing is wrong.
     package static func check(script: String, clusterName: String = "") -> [String] {
         let call = HookCall(id: CallID(0), function: .pools, arguments: [])
         let frame = HookFrame.call(

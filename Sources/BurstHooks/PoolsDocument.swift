@@ -90,9 +90,8 @@ package enum PoolsDocument {
             // json-c bends what does not fit: upwards to 2^64-1, downwards to -2^63.
             let number = json_object_get_int64(value)
             guard json_object_get_uint64(value) <= UInt64(Int64.max), number != Int64.min else {
-                entry.faults.append(
-                    "_foreach_parse_pool: Failure parsing \(field): pool \(line(entry.pool.name)): it has to lie between -\(Int64.max) and \(Int64.max)"
-                )
+                let what = "pool \(line(entry.pool.name)): it has to lie between -\(Int64.max) and \(Int64.max)"
+                entry.faults.append("_foreach_parse_pool: Failure parsing \(field): \(what)")
                 entry.isBad = true
                 return false
             }

@@ -4,8 +4,8 @@ import CSys
 import Glibc
 import Synchronization
 
-/// burst-scriptd seen from here: started, spoken to over its socket by one thread of our own, and started again where it
-/// dies. Calls that it had then are answered as broken; those that still waited here go to the next one.
+/// burst-scriptd seen from here: started, spoken to over its socket by one thread of our own, and started again where
+/// it dies. Calls that it had then are answered as broken; those that still waited here go to the next one.
 final class ScriptDaemon: Sendable {
     private struct State {
         var waiting: [(id: CallID, frame: [UInt8])] = []
@@ -48,7 +48,7 @@ final class ScriptDaemon: Sendable {
         self.answer = answer
         news = bb_eventfd()
         precondition(news >= 0, "no eventfd: errno \(errno)")
-        HookThread.start { self.run() }
+        HookThread.start(takesSignals: false) { self.run() }
     }
 
     deinit { close(news) }

@@ -44,6 +44,12 @@ package final class ProcessSteps: StepRunner {
         } else if errno != EEXIST {
             throw .file(spool, errno)
         }
+        // Whoever else may write there could put a script of theirs in an owner's place.
+        var status = stat()
+        guard lstat(spool, &status) == 0 else { throw .file(spool, errno) }
+        guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+            throw .spool(spool)
+        }
         let waker = bb_waker_open()
         guard waker >= 0 else { throw .file("eventfd", errno) }
         self.program = program
@@ -76,7 +82,7 @@ package final class ProcessSteps: StepRunner {
         if let fault = claim(order.jobID) { throw fault }
         defer { state.withLock { _ = $0.claimed.remove(order.jobID) } }
         try folder.make()
-        folder.clear()
+        try folder.clear()
         if case .text(let script) = order.script { try folder.write(script, to: "script") }
         try folder.write(bytes, to: "order")
         let pid = try spawn([program, order.folder])

@@ -9,14 +9,21 @@ struct StepFolder {
 
     init(_ path: String) { self.path = path }
 
-    /// Removes what a run left. The folder itself and its other files stay.
-    func clear() {
+    /// Removes what a run left. The folder itself and its other files stay. An earlier run's end must not come back
+    /// after a power cut and be taken for that of the next one, so this is durable when it returns.
+    func clear() throws(StepFault) {
         // The order first: a burst-stepd that is late must not find it.
-        for name in [
-            "order", "order.new", "step", "step.new", "exit", "exit.new", "notice", "notice.new", "log", "script",
-        ] {
+        for name in ["order", "notice", "script"] {
             unlink(path + "/" + name)
+            unlink(path + "/" + name + ".new")
         }
+        var wasThere = false
+        for name in ["step", "exit", "log"] where unlink(path + "/" + name) == 0 { wasThere = true }
+        guard wasThere else { return }
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw .file(path, errno) }
+        defer { close(folder) }
+        guard fsync(folder) == 0 else { throw .file(path, errno) }
     }
 
     func make() throws(StepFault) {

@@ -103,6 +103,8 @@ package enum StepFault: Error, Hashable, CustomStringConvertible {
     case file(String, Int32)
     /// burst-stepd did not start: its path, and errno.
     case program(String, Int32)
+    /// The spool folder is not safe.
+    case spool(String)
     case stopped
 
     package var description: String {
@@ -112,6 +114,8 @@ package enum StepFault: Error, Hashable, CustomStringConvertible {
         case .order(let text): "the script's order: \(text)"
         case .file(let path, let number): "\(path): \(SystemText.error(number))"
         case .program(let path, let number): "\(path) did not start: \(SystemText.error(number))"
+        case .spool(let path):
+            "\(path): others may write there, or it is not our own folder: it must be burstd's, with mode 0755"
         case .stopped: "no script is started while burstd stops"
         }
     }

@@ -173,8 +173,7 @@ extension Store {
 
     // MARK: Repair
 
-    /// A line on what was done; nil for what is done elsewhere. Charging and giving back move the pool's used space, too,
-    /// unless another repair sets it.
+    /// A line on what was done; nil for what is done elsewhere. Charging and giving back set the pools' used space, too.
     private static func mend(
         _ repair: Finding.Repair, at now: Timestamp, _ database: Database, _ path: String
     ) throws -> String? {
@@ -210,14 +209,11 @@ extension Store {
         job.buffer = buffer
         let scribe = Scribe(database)
         try scribe.write(.job(job))
-        guard let name = buffer.pool else { return true }
-        // The sum of what is there now.
-        let sum = try reading.jobs().compactMap { $0.job?.buffer }.filter { $0.created != nil && $0.pool == name }
-            .reduce(UInt64(0)) { total, buffer in
-                let (sum, isOver) = total.addingReportingOverflow(buffer.size)
-                return isOver ? .max : sum
-            }
-        try database.execute(sql: "UPDATE pools SET used = ? WHERE name = ?", arguments: [quantity(sum), name])
+        // The sums of what is there now.
+        let faults = EngineChecks.faults(jobs: try reading.jobs().compactMap(\.job), pools: try reading.pools())
+        for case .poolUsed(let pool, let sum) in faults.map(\.kind) {
+            try database.execute(sql: "UPDATE pools SET used = ? WHERE name = ?", arguments: [quantity(sum), pool])
+        }
         return true
     }
 

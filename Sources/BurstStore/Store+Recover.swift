@@ -54,8 +54,8 @@ struct Reading {
             "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'calls'), 0), "
             + "coalesce((SELECT max(id) FROM calls), 0))"
         let written = UInt64(max(0, try Int64.fetchOne(database, sql: sql) ?? 0))
-        return max(written, jobs.compactMap { ($0.buffer?.stage).flatMap(EngineChecks.call(of:))?.number }.max() ?? 0)
-            + 1
+        let known = jobs.flatMap { job in (job.buffer?.stage).map(EngineChecks.calls(of:)) ?? [] }.map(\.number)
+        return max(written, known.max() ?? 0) + 1
     }
 
     /// All jobs by id; nil for what cannot be read.

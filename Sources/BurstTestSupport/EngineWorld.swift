@@ -98,11 +98,11 @@ package final class EngineWorld {
     /// Scripts whose end the engine was not told yet.
     private var ended: [UInt32: (at: Timestamp, status: UInt32)] = [:]
 
+    /// The engine begins with the first `send(.started)`.
     package init(settings: EngineSettings, at start: Timestamp = Timestamp(seconds: 1_800_000_000)) {
         self.settings = settings
         now = start
         engine = Engine(settings: settings)
-        send(.started)
     }
 
     // MARK: What people do

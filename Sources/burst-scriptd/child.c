@@ -60,14 +60,7 @@ void child_run(
     setrlimit(RLIMIT_NOFILE, &files_before);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_AS, memory ? memory : BB_CHILD_MEMORY_DEFAULT);
-    // By the kernel's own call: the C library keeps two signals to itself, which a parent may have had ignored.
-    struct {
-        void (*handler)(int);
-        unsigned long flags;
-        void (*restorer)(void);
-        uint64_t mask;
-    } by_default = {0};
-    for (int number = 1; number <= 64; number++) syscall(SYS_rt_sigaction, number, &by_default, NULL, 8);
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

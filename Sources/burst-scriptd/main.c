@@ -39,7 +39,7 @@ static const uint64_t limit_ms_max = 366ull * 86400 * 1000;
 /// for a dead file server cannot be ended).
 static const int64_t kill_wait_us = 5000000;
 /// Rounds of looking for processes before those found are ended.
-enum { rounds_max = 20 };
+enum { rounds_max = 50 };
 
 enum what { what_socket, what_signals, what_output, what_records, what_lingering };
 
@@ -406,6 +406,17 @@ static void begin_ending(void) {
     }
 }
 
+static int64_t marked_due;
+
+static bool is_due(uint64_t id) {
+    if (!marked_due) return true;
+    for (size_t i = 0; i < BB_CHILDREN_MAX; i++) {
+        if (calls[i].is_used && calls[i].id == id)
+            return calls[i].kill_us && calls[i].kill_us <= marked_due;
+    }
+    return false;
+}
+
 /// Ends all that belongs to the calls whose SIGTERM is old enough: stopped first, until no new process turns up, so
 /// that nothing forks away meanwhile. Without `due` everything below this process is ended.
 static void end_processes(int64_t due) {
@@ -448,6 +459,8 @@ static void end_processes(int64_t due) {
     // None of them was reaped meanwhile, since only this thread reaps.
     for (size_t k = 0; k < stopped_count; k++) kill(stopped[k].pid, SIGKILL);
     free(stopped);
+    marked_due = due;
+    for (int round = 0; round < rounds_max && processes_kill_marked(instance, is_due) > 0; round++) {}
 }
 
 static bool any_due(int64_t now) {

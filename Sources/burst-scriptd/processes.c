@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,4 +105,19 @@ uint64_t process_marker(pid_t pid, const char *instance) {
         if (strncmp(text + at, wanted, (size_t)prefix) == 0) return strtoull(text + at + prefix, NULL, 10);
     }
     return 0;
+}
+
+size_t processes_kill_marked(const char *instance, bool (*belongs)(uint64_t id)) {
+    DIR *folder = opendir("/proc");
+    if (folder == NULL) return 0;
+    size_t found = 0;
+    pid_t self = getpid();
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid <= 1 || pid == self) continue;
+        uint64_t id = process_marker(pid, instance);
+        if (id != 0 && belongs(id) && kill(pid, SIGKILL) == 0) found++;
+    }
+    closedir(folder);
+    return found;
 }

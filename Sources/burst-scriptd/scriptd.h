@@ -32,4 +32,7 @@ struct process {
 size_t processes_read(struct process **processes);
 /// The call that the process's marker names, or 0.
 uint64_t process_marker(pid_t pid, const char *instance);
+/// Ends the processes whose marker names a call that `belongs`, each as soon as it is seen: one that forks and ends
+/// again and again lives too short for a list. Returns their number.
+size_t processes_kill_marked(const char *instance, bool (*belongs)(uint64_t id));
 #endif

@@ -52,14 +52,11 @@ static int write_all(int fd, const char *bytes, size_t count) {
 }
 
 int write_durably(int folder, const char *name, const char *text, size_t count) {
-    char new[64];
-    snprintf(new, sizeof new, "%s.new", name);
-    int fd = openat(folder, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return -1;
     int result = write_all(fd, text, count);
     if (result == 0) result = fsync(fd);
     if (close(fd) != 0) result = -1;
-    if (result == 0) result = renameat(folder, new, folder, name);
     if (result == 0) result = fsync(folder);
     return result;
 }
@@ -89,7 +86,8 @@ static const char *failed(const char *what, const char *path) {
 /// The copy lies in a folder of root's that the job's group may enter, as slurmd has it: a process of the owner's
 /// cannot put another script in its place, and others see nothing.
 const char *hand_over(const struct order *order, char *path, size_t size) {
-    if (snprintf(path, size, "%s/slurm_script", order->spool) >= (int)size) return "the spool folder's name is too long";
+    int length = snprintf(path, size, "%s/slurm_script", order->spool);
+    if (length >= (int)size) return "the spool folder's name is too long";
     int from = open(order->script, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (from < 0) return failed("cannot open the stored script", order->script);
     struct stat status;

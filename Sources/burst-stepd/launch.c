@@ -79,7 +79,7 @@ static bool missing_interpreter(const char *path, char *name, size_t size) {
 static void run(const struct order *order, const char *path, int failure) __attribute__((noreturn));
 
 static void run(const struct order *order, const char *path, int failure) {
-    // If burst-stepd is killed, the script has nobody left to report to. Set after the change of owner, which clears it.
+    // If burst-stepd is killed, the script has nobody to report to. The change of owner clears this, so it comes after.
     pid_t keeper = getppid();
     setpgid(0, 0);
     default_signals();

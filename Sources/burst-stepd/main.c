@@ -228,7 +228,8 @@ int main(int count, char **words) {
         fprintf(stderr, "burst-stepd: %s: %s\n", words[1], strerror(errno));
         return 1;
     }
-    if (open_log(step.folder) != 0) return 1;
+    // No file system is kept busy by this process, which may live for weeks.
+    if (open_log(step.folder) != 0 || chdir("/") != 0) return 1;
     int order = openat(step.folder, "order", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
     // Taken away while we waited for the lock: burstd has found us missing and decided that we never start.

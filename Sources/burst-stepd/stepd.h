@@ -60,7 +60,8 @@ int64_t now_microseconds(void);
 int64_t monotonic_ms(void);
 /// One line to the step's log, with the time; the log is standard error.
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/// Writes a file of the job's folder so that it is there whole after a power cut, or not at all.
+/// Writes a file of the job's folder so that it is there after a power cut. Its last line is `end`: a reader takes one
+/// without it for none. So it needs no other name first, which would cost a second wait for the disk.
 int write_durably(int folder, const char *name, const char *text, size_t count);
 /// Copies the script to `order->spool`/slurm_script, 0700 and its owner's. Returns NULL or what went wrong.
 const char *hand_over(const struct order *order, char *path, size_t size);

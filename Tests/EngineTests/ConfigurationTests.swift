@@ -201,6 +201,48 @@ import Testing
         }
     }
 
+    /// Found by fuzzing.
+    @Test func notesAreOneLineWhateverTheFileHolds() throws {
+        let reading = try Self.read("DefaultPool=po\u{0}o\u{1}\nFlags=\u{7}")
+        let texts = (reading.notes + reading.loaded).map(\.text)
+        #expect(texts.contains { $0.contains("DefaultPool=po?o?, but") })
+        #expect(texts.allSatisfy { !$0.unicodeScalars.contains { $0.value < 0x20 } })
+        let included = try ConfigText.parse(file: "a", text: "Include x\u{1}y") { _ in .text("Frobnicate=1") }
+        #expect(
+            try SlurmConf.read(included).notes.map(\.text) == [
+                "x?y:1: Frobnicate is not known here and has no effect"
+            ])
+    }
+
+    @Test func theEngineIsToldBothFiles() throws {
+        var settings = EngineSettings()
+        let slurm = try SlurmConf.read(
+            ConfigText.parse(
+                file: "slurm.conf",
+                text: """
+                    ClusterName=ref
+                    NodeName=n CPUs=8
+                    PartitionName=a Nodes=ALL
+                    PartitionName=b Nodes=ALL Default=YES MaxTime=60
+                    MinJobAge=5
+                    """)
+        ).conf
+        let conf = try Self.read("AllowUsers=bob\nFlags=TeardownFailure\nDirective=BB_X\nOtherTimeout=7").conf
+        settings.take(slurm, burst: conf)
+        #expect([settings.clusterName, settings.partition] == ["ref", "b"])
+        #expect(settings.cpus == 8)
+        #expect(settings.maxTimeLimitMinutes == 60)
+        #expect(settings.minJobAgeSeconds == 5)
+        let plugin = try #require(settings.plugin)
+        #expect(Submission.Rules(plugin) == Submission.Rules(directive: "BB_X", allowedUserIDs: [1002]))
+        #expect(plugin.tearsDownAfterFailure && !plugin.hidesOthers)
+        #expect(plugin.otherTimeout == 7)
+        #expect(plugin.shown.flags == "TeardownFailure")
+        #expect(plugin.shown.allowUsers == "bob")
+        settings.take(slurm, burst: nil)
+        #expect(settings.plugin == nil)
+    }
+
     @Test func aReloadSeesWhatChanged() throws {
         let first = try Self.read("OtherTimeout=5 # a\n").conf
         #expect(try first == Self.read("othertimeout=5").conf)

@@ -18,7 +18,7 @@ import Testing
         change(&settings)
         let world = EngineWorld(settings: settings)
         world.hook = { answer($0) }
-        world.send(.configured(settings))
+        world.send(.started)
         world.run(seconds: 1)
         return world
     }

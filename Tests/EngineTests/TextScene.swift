@@ -76,7 +76,7 @@ struct TextScene {
         return scene
     }
 
-    /// Corpus lua/arrays: four tasks, two at a time; before and after one was cancelled while it waited and one as it ran.
+    /// Corpus lua/arrays: four tasks, two at a time; before and after two were cancelled, one of them running.
     static func array(cancelled: Bool) -> TextScene {
         var scene = TextScene(now: cancelled ? "22:13:47" : "22:13:43")
         for (id, task) in [(1, 4), (2, 1), (3, 2), (4, 3)] as [(UInt32, UInt32)] {

@@ -129,6 +129,17 @@ import Testing
         }
     }
 
+    @Test func aSpoolThatOthersMayWriteToIsRefused() throws {
+        let bench = try Bench()
+        #expect(throws: StepFault.spool(bench.folder("home"))) {
+            try ProcessSteps(program: Programs.path(of: "burst-stepd"), spool: bench.folder("home"))
+        }
+        symlink(bench.folder("spool"), bench.folder("link"))
+        #expect(throws: StepFault.spool(bench.folder("link"))) {
+            try ProcessSteps(program: Programs.path(of: "burst-stepd"), spool: bench.folder("link"))
+        }
+    }
+
     @Test func oneStepAJobAtATime() async throws {
         let bench = try Bench()
         let order = bench.order("#!/bin/sh\nsleep 60\n")

@@ -150,7 +150,7 @@ extension BurstBufferConf {
 
 extension BurstBufferConf.Reading {
     fileprivate mutating func note(_ level: HookLogLine.Level, _ text: String) {
-        notes.append(HookLogLine(level, text))
+        notes.append(HookLogLine(level, PlainText.oneLine(text)))
     }
 
     fileprivate mutating func set(_ value: ConfigValue, users: UserDirectory) throws(ConfigFault) {
@@ -214,7 +214,8 @@ extension BurstBufferConf.Reading {
         return text
     }
 
-    /// Any separator will do; Slurm looks for the words within the text. Words that are no flag are ignored there silently.
+    /// Any separator will do; Slurm looks for the words within the text. Words that are no flag are ignored there
+    /// silently.
     private mutating func flags(_ value: ConfigValue) -> BurstBufferConf.Flags {
         let lower = value.pair.value.lowercased()
         var flags: BurstBufferConf.Flags = []

@@ -1,5 +1,6 @@
-/// A configuration in Slurm's `Key=Value` syntax (spec §1.2; slurm.conf(5)), line by line, nothing left out: every pair with
-/// the file and the line where it stands. What a key means is the business of `SlurmConf` and `BurstBufferConf`.
+/// A configuration in Slurm's `Key=Value` syntax (spec §1.2; slurm.conf(5)), line by line, nothing left out: every
+/// pair with the file and the line where it stands. What a key means is the business of `SlurmConf` and
+/// `BurstBufferConf`.
 package struct ConfigText: Hashable, Sendable {
     package struct Place: Hashable, Sendable {
         package var file: String
@@ -48,8 +49,8 @@ package struct ConfigText: Hashable, Sendable {
 
     /// - Parameters:
     ///   - file: its name in faults.
-    ///   - include: fetches a file named by an `Include` line; the name is as written, a relative one is relative to the
-    ///     folder of slurm.conf.
+    ///   - include: fetches a file named by an `Include` line; the name is as written, a relative one is relative
+    ///     to the folder of slurm.conf.
     /// - Throws: what is no `Key=Value`, and where.
     package static func parse(
         file: String, text: String,

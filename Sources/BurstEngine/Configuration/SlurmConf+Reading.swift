@@ -235,7 +235,7 @@ extension SlurmConf {
 
 extension SlurmConf.Reading {
     fileprivate mutating func note(_ value: ConfigValue, _ text: String) {
-        notes.append(HookLogLine(.info, "\(value.place.file):\(value.place.line): \(PlainText.oneLine(text))"))
+        notes.append(HookLogLine(.info, PlainText.oneLine("\(value.place.file):\(value.place.line): \(text)")))
     }
 
     fileprivate mutating func take(_ value: ConfigValue, into latest: inout [String: ConfigValue]) {

@@ -1,5 +1,6 @@
-/// What of `slurm.conf` concerns burst buffers and the few jobs that the engine runs (slurm.conf(5); spec §1.1). Every other
-/// key is accepted and stays in the `ConfigText`, so that a cluster's own file loads. Two that are equal steer alike.
+/// What of `slurm.conf` concerns burst buffers and the few jobs that the engine runs (slurm.conf(5); spec §1.1).
+/// Every other key is accepted and stays in the `ConfigText`, so that a cluster's own file loads. Two that are equal
+/// steer alike.
 package struct SlurmConf: Hashable, Sendable {
     package var clusterName = "burst"
     /// Nil: no plugin, directives are comments (spec §1.7).

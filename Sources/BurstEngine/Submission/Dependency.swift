@@ -129,9 +129,9 @@ package struct Dependency: Hashable, Sendable {
     }
 
     /// - Parameters:
-    ///   - usesBuffer: the job that waits asks for a burst buffer. Then `afterany`, `afterok`, `afternotok` and `aftercorr`
-    ///     of a job with a buffer wait for the end of its stage-out too, as the guide promises; Slurm does not wait (spec
-    ///     §10, Q1).
+    ///   - usesBuffer: the job that waits asks for a burst buffer. Then `afterany`, `afterok`, `afternotok` and
+    ///     `aftercorr` of a job with a buffer wait for the end of its stage-out too, as the guide promises; Slurm
+    ///     does not wait (spec §10, Q1).
     ///   - task: of the job that waits, for `aftercorr`.
     ///   - isOnlyOne: no earlier job of the same name and user is unfinished, for `singleton`.
     ///   - facts: nil for a job that is not known, or no longer: it holds nobody up.

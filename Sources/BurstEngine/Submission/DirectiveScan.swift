@@ -116,8 +116,8 @@ package struct DirectiveScan: Hashable, Sendable {
 
     // MARK: What the lines ask for
 
-    /// Reads `pool=` and `capacity=` of each line: the first of each counts; keys are case-sensitive words of their own,
-    /// where Slurm finds them inside of other words too (`xcapacity=7`; spec §10, Q47).
+    /// Reads `pool=` and `capacity=` of each line: the first of each counts; keys are case-sensitive words of their
+    /// own, where Slurm finds them inside of other words too (`xcapacity=7`; spec §10, Q47).
     /// - Returns: requests of lines with a capacity, and names of pools on lines without, which Slurm does not check
     ///   (spec §10, Q21); both with the number of the line.
     /// - Throws: what is wrong with a line, `line N: ...`.
@@ -213,8 +213,8 @@ package enum BurstBufferOption {
         return first..<(first + count)
     }
 
-    /// Text for a batch script. A line that does not begin with `#` would become a command of the script and end the scan
-    /// of directives; Slurm inserts it all the same (spec §10, Q32).
+    /// Text for a batch script. A line that does not begin with `#` would become a command of the script and end the
+    /// scan of directives; Slurm inserts it all the same (spec §10, Q32).
     package static func checkForScript(_ text: String, directive: String) throws(SubmissionFault) {
         try checkLength(text)
         for line in text.utf8.split(separator: 10) where line.first != UInt8(ascii: "#") {

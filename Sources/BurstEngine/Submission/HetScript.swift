@@ -1,5 +1,5 @@
-/// A batch script of a heterogeneous job, taken apart: one script for each component (spec §3.6). The plugin's own directive
-/// is recognised, as 26.05 does (spec §10, Q42).
+/// A batch script of a heterogeneous job, taken apart: one script for each component (spec §3.6). The plugin's own
+/// directive is recognised, as 26.05 does (spec §10, Q42).
 package enum HetScript {
     package static let componentsMax = 128
 

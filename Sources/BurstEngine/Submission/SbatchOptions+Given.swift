@@ -131,7 +131,8 @@ extension SbatchOptions {
 
     // MARK: A script
 
-    /// The options of `#SBATCH` lines, down to the first line that is a command; blank lines and comments do not end them.
+    /// The options of `#SBATCH` lines, down to the first line that is a command; blank lines and comments do not end
+    /// them.
     /// - Returns: one list for each component of a heterogeneous job; one for other jobs.
     package static func given(script: String) throws(OptionFault) -> [[Given]] {
         var components: [[Given]] = [[]]

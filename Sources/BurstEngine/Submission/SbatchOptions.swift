@@ -10,8 +10,8 @@ package struct OptionFault: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The options of `sbatch`, `srun` and `salloc` (sbatch(1)), of a command line, the environment and `#SBATCH` lines. What
-/// steers nothing on one machine is accepted and kept, so that scripts written for a cluster run unchanged.
+/// The options of `sbatch`, `srun` and `salloc` (sbatch(1)), of a command line, the environment and `#SBATCH` lines.
+/// What steers nothing on one machine is accepted and kept, so that scripts written for a cluster run unchanged.
 package struct SbatchOptions: Hashable, Sendable {
     package var jobName: String?
     package var account: String?

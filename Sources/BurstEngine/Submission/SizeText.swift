@@ -8,8 +8,8 @@ package struct SizeFault: Error, Hashable, Sendable, CustomStringConvertible {
 /// Sizes as users write them: `20GiB`, `100`, `3TB` (spec §2.1).
 package enum SizeText {
     /// Reads a size strictly. Where Slurm reads something else than was meant, silently, it is refused: an unknown unit
-    /// (Slurm: 1), a product beyond 64 bits, a negative number, a count of nodes (spec §10, Q7). What both read, they read
-    /// alike.
+    /// (Slurm: 1), a product beyond 64 bits, a negative number, a count of nodes (spec §10, Q7). What both read, they
+    /// read alike.
     /// - Parameter text: all of the value, as `20GiB`.
     /// - Returns: bytes, or units of a pool that counts something else; at least 1.
     package static func read(_ text: some StringProtocol) throws(SizeFault) -> UInt64 {

@@ -1,5 +1,5 @@
-/// Slurm's error codes that the engine answers with. The raw value is the number in slurm_errno.h; numbers and texts are
-/// those of 26.05.
+/// Slurm's error codes that the engine answers with. The raw value is the number in slurm_errno.h; numbers and texts
+/// are those of 26.05.
 package enum SlurmError: UInt32, Error, Codable, CaseIterable, Sendable {
     case invalidPartitionName = 2000
     case accessDenied = 2002
@@ -123,8 +123,8 @@ extension Refusal {
     package init(_ error: SlurmError) { self.init(code: Int32(error.rawValue), text: error.text) }
 }
 
-/// Why the controller refuses a submission. A client prints `lines`, each behind `PROG: error: `, and then its own line,
-/// which ends in the text of `code` (spec §3.3).
+/// Why the controller refuses a submission. A client prints `lines`, each behind `PROG: error: `, and then its own
+/// line, which ends in the text of `code` (spec §3.3).
 package struct SubmissionFault: Error, Hashable, Sendable, CustomStringConvertible {
     package var code: SlurmError
     /// Empty lines are left out, as Slurm's clients do.

@@ -7,8 +7,9 @@ package struct SymbolText: Hashable, Sendable {
     package var workDir: String
     package var userName: String
     package var jobName: String
-    /// Nil and 0 become 4294967294 and 0, and `\\` ends replacement in all lines that follow. Else, and better (spec §10,
-    /// Q35): what a job has not got becomes empty text, and `\\` ends replacement in its own line, as the guide says.
+    /// Nil and 0 become 4294967294 and 0, and `\\` ends replacement in all lines that follow. Else, and better (spec
+    /// §10, Q35): what a job has not got becomes empty text, and `\\` ends replacement in its own line, as the guide
+    /// says.
     package var isAsSlurm = false
 
     package init(
@@ -32,8 +33,8 @@ package struct SymbolText: Hashable, Sendable {
     /// The file: a shell line and the directives, nothing else of the script.
     package func file(_ spec: String) -> String { "#!/bin/sh\n" + replaced(spec) + "\n" }
 
-    /// `spec` with its symbols replaced. Values that are put in are not looked through again; unknown symbols and a `%` at
-    /// the end vanish; a single backslash is kept and protects nothing.
+    /// `spec` with its symbols replaced. Values that are put in are not looked through again; unknown symbols and a
+    /// `%` at the end vanish; a single backslash is kept and protects nothing.
     package func replaced(_ spec: String) -> String {
         var text: [UInt8] = []
         var isOver = false

@@ -8,8 +8,8 @@ package enum TimeText {
         case invalid
     }
 
-    /// `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM`, `D-HH:MM:SS`, `INFINITE`, `UNLIMITED`, `-1`; a part of a minute
-    /// counts as a whole one. 0 is a limit here; sbatch takes it for none.
+    /// `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM`, `D-HH:MM:SS`, `INFINITE`, `UNLIMITED`, `-1`; a part of a
+    /// minute counts as a whole one. 0 is a limit here; sbatch takes it for none.
     package static func limit(_ text: some StringProtocol) -> Limit {
         switch text.lowercased() {
         case "-1", "infinite", "unlimited": return .unlimited
@@ -56,10 +56,11 @@ package enum TimeText {
     // MARK: Moments
 
     /// Reads what `sbatch --begin` takes: `now+20`, `now+2hours`, `16:00`, `3:30 PM`, `midnight`, `noon`, `fika`,
-    /// `teatime`, `today`, `tomorrow`, `MMDD[YY]`, `MM/DD[/YY]`, `YYYY-MM-DD[THH:MM[:SS]]`, `uts1000000000`, a date and a
-    /// time in either order. A time of day that is over today is meant for tomorrow, a date that is over this year for next
-    /// year.
-    /// - Returns: nil where it is none of those. A day that its month has not (`2030-02-30`) is refused; Slurm takes the
+    /// `teatime`, `today`, `tomorrow`, `MMDD[YY]`, `MM/DD[/YY]`, `YYYY-MM-DD[THH:MM[:SS]]`, `uts1000000000`, a date
+    /// and a time in either order. A time of day that is over today is meant for tomorrow, a date that is over this
+    /// year for next year.
+    /// - Returns: nil where it is none of those. A day that its month has not (`2030-02-30`) is refused; Slurm takes
+    /// the
     ///   days that follow.
     package static func moment(_ text: some StringProtocol, now: Timestamp, zone: LocalTime.Zone) -> Timestamp? {
         var reader = MomentReader(text: Array(text.lowercased().utf8), now: zone.local(now))

@@ -132,8 +132,9 @@ extension EngineText {
         }
     }
 
-    private func buffer(_ object: inout JSONWriter, _ buffer: HeldBuffer) {
-        let job = buffer.job
+    private func buffer(_ object: inout JSONWriter, _ place: Int) {
+        let job = jobs[place]
+        guard let work = job.buffer else { return }
         object.field("plugin", settings.plugin?.name)
         object.field("id", job.shownID)
         object.field("job_id", job.id)
@@ -145,13 +146,13 @@ extension EngineText {
         object.field("account", job.account)
         object.field("partition", job.partition.isEmpty ? settings.partition : job.partition)
         object.field("qos", job.qos)
-        object.field("pool", buffer.work.pool)
-        object.field("size", buffer.work.size)
-        object.field("state", settings.plugin.map { Self.rowState(buffer.work, $0).name })
-        object.field("created_at", buffer.created.rfc3339)
-        object.field("state_age_seconds", max(0, now.seconds(since: buffer.work.since)))
+        object.field("pool", work.pool)
+        object.field("size", work.size)
+        object.field("state", settings.plugin.map { Self.rowState(work.stage, $0).name })
+        object.field("created_at", work.created?.rfc3339)
+        object.field("state_age_seconds", max(0, now.seconds(since: work.since)))
         object.field("job_state", job.shownState.name)
-        object.field("job_buffer_state", buffer.work.stage.state.name)
+        object.field("job_buffer_state", work.stage.state.name)
         object.field("reason", job.shownReason)
     }
 }

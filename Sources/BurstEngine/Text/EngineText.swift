@@ -40,12 +40,11 @@ package struct EngineText: Sendable {
             }
             places[array] = before
         }
-        return jobs.values.sorted { left, right in
-            let leftPlace = places[left.id] ?? left.id
-            let rightPlace = places[right.id] ?? right.id
-            // Where an array's record stands at the place of its newest task, that task stood there before.
-            return (leftPlace, left.id) < (rightPlace, right.id)
-        }
+        // A job is large: the order is found of its numbers.
+        var order = jobs.keys.map { (place: places[$0] ?? $0, id: $0) }
+        // Where an array's record stands at the place of its newest task, that task stood there before.
+        order.sort { ($0.place, $0.id) < ($1.place, $1.id) }
+        return order.compactMap { jobs[$0.id] }
     }
 }
 

@@ -1,4 +1,4 @@
-/// What a column of squeue can show (squeue's manual page; what no burst buffer job here can have is `N/A` or `(null)`).
+/// What a column of squeue can show (squeue's manual page). What no job here can have is `N/A` or `(null)`.
 package enum QueueField: String, Hashable, Sendable, CaseIterable {
     case account, allocNodes, arrayJobID, arrayTaskID, batchHost, burstBuffer, burstBufferState, command, comment
     case contiguous, coreSpec, cpus, dependency, endTime, eligibleTime, adminComment, systemComment, execHost

@@ -17,27 +17,30 @@ extension EngineText {
             for column in columns { cell(column.field?.header ?? "", isCut: true, column, to: &text) }
             text.add("\n")
         }
-        for row in chosen {
-            for column in columns {
-                guard let field = column.field else {
-                    text.add(text: column.suffix)
-                    continue
-                }
-                if column.width == 0, let moment = time(field, row.job) {
-                    text.add(time: moment)
-                    text.add(text: column.suffix)
-                } else {
-                    cell(value(field, row, &text), isCut: field.isCut, column, to: &text)
-                }
-            }
-            text.add("\n")
-        }
+        for row in chosen { print(row, jobs[row.place], columns, to: &text) }
         return text.bytes
+    }
+
+    private func print(_ row: QueueRow, _ job: EngineJob, _ columns: [QueueColumn], to text: inout TextBytes) {
+        for column in columns {
+            guard let field = column.field else {
+                text.add(text: column.suffix)
+                continue
+            }
+            if column.width == 0, let moment = time(field, job) {
+                text.add(time: moment)
+                text.add(text: column.suffix)
+            } else {
+                cell(value(field, job, row.task, &text), isCut: field.isCut, column, to: &text)
+            }
+        }
+        text.add("\n")
     }
 
     /// A job, or one of the tasks that it still holds.
     struct QueueRow {
-        let job: EngineJob
+        /// In `jobs`.
+        let place: Int
         /// With `-r`: which of the tasks not split off.
         let task: UInt32?
     }
@@ -75,48 +78,50 @@ extension EngineText {
         let wanted = query.jobs.map { JobWord($0) }
         let users = Set(query.users)
         func fits(_ words: [String], _ value: String) -> Bool { words.isEmpty || words.contains(value) }
-        let chosen = jobs.filter { job in
-            states.fits(job) && fits(query.names, job.name) && fits(query.accounts, job.account ?? "")
+        let chosen = jobs.indices.filter { place in
+            let job = jobs[place]
+            return states.fits(job) && fits(query.names, job.name) && fits(query.accounts, job.account ?? "")
                 && fits(query.partitions, job.partition.isEmpty ? settings.partition : job.partition)
                 && (users.isEmpty || users.contains(job.userName) || users.contains("\(job.uid)"))
                 && (wanted.isEmpty || wanted.contains { $0.fits(job, nil) })
         }
         if wanted.count == 1, !jobs.contains(where: { wanted[0].fits($0, nil) }) { throw Self.invalidJobID }
-        return sorted(chosen, by: query.sort ?? QueueQuery.standardSort).flatMap { job -> [QueueRow] in
-            guard query.arrayElements, job.isArrayRest else { return [QueueRow(job: job, task: nil)] }
-            return job.arrayTasksLeft
-                .filter { task in wanted.isEmpty || wanted.contains { $0.fits(job, task) } }
-                .map { QueueRow(job: job, task: $0) }
+        return sorted(chosen, by: query.sort ?? QueueQuery.standardSort).flatMap { place -> [QueueRow] in
+            guard query.arrayElements, jobs[place].isArrayRest else { return [QueueRow(place: place, task: nil)] }
+            return jobs[place].arrayTasksLeft
+                .filter { task in wanted.isEmpty || wanted.contains { $0.fits(jobs[place], task) } }
+                .map { QueueRow(place: place, task: $0) }
         }
     }
 
     /// Slurm sorts by start first, the latest on top and unknown ones reversed below (seen throughout the corpus), then
     /// by the keys, the last first; each sort keeps the order of equals.
-    private func sorted(_ rows: [EngineJob], by keys: String) -> [EngineJob] {
-        func started(_ job: EngineJob) -> Int64? {
-            (job.start ?? (job.state.isFinal ? job.end : nil)).map { $0.milliseconds / 1000 }
+    private func sorted(_ chosen: [Int], by keys: String) -> [Int] {
+        func started(_ place: Int) -> Int64? {
+            let end = jobs[place].state.isFinal ? jobs[place].end : nil
+            return (jobs[place].start ?? end).map { $0.milliseconds / 1000 }
         }
-        var places = rows.indices.sorted { left, right in
-            switch (started(rows[left]), started(rows[right])) {
-            case (let one?, let other?): one == other ? left < right : one > other
-            case (nil, nil): left > right
+        // (when it started, place in the order so far, place in `jobs`)
+        var rows = chosen.enumerated().map { (key: started($1), order: $0, place: $1) }
+        rows.sort { left, right in
+            switch (left.key, right.key) {
+            case (let one?, let other?): one == other ? left.order < right.order : one > other
+            case (nil, nil): left.order > right.order
             case (let one, _): one != nil
             }
         }
-        var order = Array(repeating: 0, count: rows.count)
         for key in keys.split(separator: ",").reversed() {
             let isDown = key.first == "-"
             guard let letter = key.last, letter != "-", letter != "+" else { continue }
             let field = QueueField.byLetter[letter] ?? .jobArrayID
-            for (index, place) in places.enumerated() { order[place] = index }
-            let sortKeys = rows.map { SortKey(field, $0, self) }
-            places.sort { left, right in
-                let (one, other) = (sortKeys[left], sortKeys[right])
-                if one == other { return order[left] < order[right] }
-                return isDown ? other < one : one < other
+            var keyed = rows.enumerated().map { (key: SortKey(field, jobs[$1.place], self), order: $0, row: $1) }
+            keyed.sort { left, right in
+                if left.key == right.key { return left.order < right.order }
+                return isDown ? right.key < left.key : left.key < right.key
             }
+            rows = keyed.map(\.row)
         }
-        return places.map { rows[$0] }
+        return rows.map(\.place)
     }
 
     private struct SortKey: Comparable {
@@ -144,7 +149,7 @@ extension EngineText {
             case .groupID: (number, text) = (Int64(job.gid), "")
             default:
                 var scratch = TextBytes(zone: texts.settings.zone)
-                (number, text) = (0, texts.value(field, QueueRow(job: job, task: nil), &scratch))
+                (number, text) = (0, texts.value(field, job, nil, &scratch))
             }
         }
 
@@ -164,8 +169,7 @@ extension EngineText {
         }
     }
 
-    private func value(_ field: QueueField, _ row: QueueRow, _ text: inout TextBytes) -> String {
-        let job = row.job
+    private func value(_ field: QueueField, _ job: EngineJob, _ task: UInt32?, _ text: inout TextBytes) -> String {
         switch field {
         case .submitTime, .startTime, .endTime, .eligibleTime, .accrueTime:
             return time(field, job).map { text.local($0).text } ?? "N/A"
@@ -174,7 +178,7 @@ extension EngineText {
         case .allocNodes: return settings.hostName
         case .arrayJobID: return "\(job.arrayJobID == 0 ? job.id : job.arrayJobID)"
         case .arrayTaskID:
-            if let task = row.task ?? job.arrayTaskID { return "\(task)" }
+            if let task = task ?? job.arrayTaskID { return "\(task)" }
             return job.isArrayRest ? Self.ranges(job.arrayTasksLeft) : "N/A"
         case .batchHost: return job.wasLaunched ? settings.hostName : "(null)"
         case .burstBuffer: return job.buffer?.spec ?? "(null)"
@@ -196,7 +200,7 @@ extension EngineText {
         case .hetJobID: return job.hetJobID == 0 ? "N/A" : "\(job.hetJobID)"
         case .hetJobOffset: return job.hetJobID == 0 ? "N/A" : "\(job.hetOffset)"
         case .jobArrayID:
-            if let task = row.task { return "\(job.arrayJobID)_\(task)" }
+            if let task { return "\(job.arrayJobID)_\(task)" }
             return job.shownID
         case .jobID: return "\(job.id)"
         case .licenses: return job.licenses ?? "(null)"

@@ -30,30 +30,20 @@ extension EngineText {
         return text.bytes
     }
 
-    /// A job that has a buffer, and since when.
-    struct HeldBuffer {
-        let job: EngineJob
-        let work: BufferWork
-        let created: Timestamp
-        /// The job's place in the list: of two buffers of one moment that of the later job is newer.
-        let place: Int
-    }
-
-    /// In Slurm's order: hash bucket `uid % 100` ascending, newest first inside it (spec §8.1).
-    func visibleBuffers(_ plugin: EngineSettings.Plugin) -> [HeldBuffer] {
+    /// Which jobs have a buffer that the viewer may see, in Slurm's order: hash bucket `uid % 100` ascending, newest first
+    /// inside it, of two buffers of one moment that of the later job (spec §8.1).
+    /// - Returns: places in `jobs`.
+    func visibleBuffers(_ plugin: EngineSettings.Plugin) -> [Int] {
         let isLimited = plugin.hidesOthers && !viewer.isOperator
-        var buffers: [HeldBuffer] = []
-        for (place, job) in jobs.enumerated() {
-            guard let work = job.buffer, let created = work.created else { continue }
-            if isLimited, job.uid != viewer.uid { continue }
-            buffers.append(HeldBuffer(job: job, work: work, created: created, place: place))
+        var keys: [(bucket: UInt32, created: Int64, place: Int)] = []
+        for place in jobs.indices {
+            guard let created = jobs[place].buffer?.created else { continue }
+            let uid = jobs[place].uid
+            if isLimited, uid != viewer.uid { continue }
+            keys.append((uid % 100, created.milliseconds, place))
         }
-        buffers.sort { left, right in
-            if left.job.uid % 100 != right.job.uid % 100 { return left.job.uid % 100 < right.job.uid % 100 }
-            if left.created != right.created { return left.created > right.created }
-            return left.place > right.place
-        }
-        return buffers
+        keys.sort { ($0.bucket, $1.created, $1.place) < ($1.bucket, $0.created, $0.place) }
+        return keys.map(\.place)
     }
 
     /// A user's space over all pools.
@@ -65,17 +55,17 @@ extension EngineText {
     }
 
     /// Users with space, in the order of their buckets.
-    func usesByUser(_ buffers: [HeldBuffer]) -> [UserUse] {
+    func usesByUser(_ buffers: [Int]) -> [UserUse] {
         var places: [UInt32: Int] = [:]
         var uses: [UserUse] = []
         for buffer in buffers {
-            let (uid, name) = (buffer.job.uid, buffer.job.userName)
+            let uid = jobs[buffer].uid
             let place = places[uid] ?? uses.count
             if place == uses.count {
                 places[uid] = place
-                uses.append(UserUse(uid: uid, name: name, used: 0, buffers: 0))
+                uses.append(UserUse(uid: uid, name: jobs[buffer].userName, used: 0, buffers: 0))
             }
-            uses[place].used &+= buffer.work.size
+            uses[place].used &+= jobs[buffer].buffer?.size ?? 0
             uses[place].buffers += 1
         }
         return uses.filter { $0.used > 0 }
@@ -148,52 +138,51 @@ extension EngineText {
     }
 
     private func line(
-        _ buffer: HeldBuffer, _ plugin: EngineSettings.Plugin, to text: inout TextBytes, verbose: Bool
+        _ place: Int, _ plugin: EngineSettings.Plugin, to text: inout TextBytes, verbose: Bool
     ) {
-        let job = buffer.job
         text.add("    JobID=")
-        if job.arrayJobID != 0, let task = job.arrayTaskID {
-            text.add(number: job.arrayJobID)
+        if jobs[place].arrayJobID != 0, let task = jobs[place].arrayTaskID {
+            text.add(number: jobs[place].arrayJobID)
             text.add("_")
             text.add(number: task)
             text.add("(")
-            text.add(number: job.id)
+            text.add(number: jobs[place].id)
             text.add(")")
         } else {
-            text.add(number: job.id)
+            text.add(number: jobs[place].id)
         }
         if verbose {
             text.add(" Account=")
-            text.add(or: "(null)", job.account)
+            text.add(or: "(null)", jobs[place].account)
         }
         text.add(" CreateTime=")
-        text.add(time: buffer.created)
+        text.add(or: "Unknown", time: jobs[place].buffer?.created)
         if verbose {
             text.add(" Partition=")
-            text.add(text: job.partition.isEmpty ? settings.partition : job.partition)
+            text.add(text: jobs[place].partition.isEmpty ? settings.partition : jobs[place].partition)
         }
         text.add(" Pool=")
-        text.add(or: "(null)", buffer.work.pool)
+        text.add(or: "(null)", jobs[place].buffer?.pool)
         if verbose {
             text.add(" QOS=")
-            text.add(or: "(null)", job.qos)
+            text.add(or: "(null)", jobs[place].qos)
         }
         text.add(" Size=")
-        text.add(size: buffer.work.size)
+        text.add(size: jobs[place].buffer?.size ?? 0)
         text.add(" State=")
-        text.add(text: Self.rowState(buffer.work, plugin).name)
+        text.add(text: Self.rowState(jobs[place].buffer?.stage, plugin).name)
         text.add(" UserID=")
-        text.add(text: job.userName)
+        text.add(text: jobs[place].userName)
         text.add("(")
-        text.add(number: job.uid)
+        text.add(number: jobs[place].uid)
         text.add(")\n")
     }
 
     /// lua's rows say `allocated` from the first moment to the last; datawarp's follow the stages (spec §5.10).
-    static func rowState(_ work: BufferWork, _ plugin: EngineSettings.Plugin) -> BufferState {
+    static func rowState(_ stage: BufferWork.Stage?, _ plugin: EngineSettings.Plugin) -> BufferState {
         guard plugin.name == "datawarp" else { return .allocated }
-        switch work.stage {
-        case .pending, .stagingIn, .stageInFailed: return .allocated
+        switch stage {
+        case nil, .pending, .stagingIn, .stageInFailed: return .allocated
         case .stagedIn, .preRun, .running, .postRun, .postRunFailed, .stagingOut, .stageOutFailed: return .stagedIn
         case .teardown, .complete: return .teardown
         }

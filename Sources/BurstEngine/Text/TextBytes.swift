@@ -7,6 +7,7 @@ struct TextBytes {
     /// Times of an answer lie close together: the zone's rule is asked once for each hour.
     private var hour: Int64 = .min
     private var offset: Int64 = 0
+    private var lastSize: (value: UInt64, text: String) = (0, "0")
 
     init(zone: LocalTime.Zone, expectedCount: Int = 0) {
         self.zone = zone
@@ -37,8 +38,11 @@ struct TextBytes {
         bytes[start...].reverse()
     }
 
-    /// As `scontrol` prints sizes (spec §2.4).
-    mutating func add(size: UInt64) { add(text: Amount.slurmText(size)) }
+    /// As `scontrol` prints sizes (spec §2.4). Rows repeat them.
+    mutating func add(size: UInt64) {
+        if lastSize.value != size { lastSize = (size, Amount.slurmText(size)) }
+        add(text: lastSize.text)
+    }
 
     private mutating func two(_ value: Int) {
         bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / 10 % 10))

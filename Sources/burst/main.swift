@@ -1,0 +1,4 @@
+import BurstCommands
+import Glibc
+
+exit(BurstProgram.main())
