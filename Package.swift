@@ -143,7 +143,7 @@ let package = Package(
             name: "BurstFuzz",
             dependencies: [
                 "BurstModel", "BurstEngine", "BurstHooks", "BurstScreen", "BurstSettings", "BurstSources",
-                "BurstTestSupport",
+                "BurstTestSupport", "BurstWire",
             ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),

@@ -119,7 +119,7 @@ package enum Daemon {
                     store: store, hooks: hooks, steps: steps,
                     mailer: MailPrograms(
                         environment: DaemonPlaces.environment, program: { mail.value }, log: write),
-                    texts: EngineTexts(), reader: folder, files: JobFiles(state: state), clock: .system, log: write,
+                    texts: SlurmTexts(), reader: folder, files: JobFiles(state: state), clock: .system, log: write,
                     onShutdown: { wisher.yield() },
                     onSettings: { settings in
                         mail.value = settings.mailProgram

@@ -1,5 +1,5 @@
-import BurstEngine
-import BurstWire
+package import BurstEngine
+package import BurstWire
 
 /// The texts of Slurm's commands, made of the engine's state.
 package struct SlurmTexts: Texts {
