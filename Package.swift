@@ -139,6 +139,9 @@ let package = Package(
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("ScenarioTests", "BurstTestSupport", exclude: ["Scenarios"]),
+        tests(
+            "EngineEndToEndTests", "BurstClient", "BurstWire", "BurstStore", "BurstEngine", "BurstModel",
+            "BurstTestSupport", "burst", "burstd", "burst-scriptd", "burst-stepd"),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(
