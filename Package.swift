@@ -111,7 +111,10 @@ let package = Package(
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "BurstSteps", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
-        tests("SimulationTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
+        tests("SimulationTests", "BurstTestSupport"),
+        .executableTarget(
+            name: "engine-simulation", dependencies: ["BurstTestSupport"], path: "Tests/engine-simulation",
+            swiftSettings: settings),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
