@@ -18,7 +18,8 @@ enum Input: Sendable {
     case stop
 }
 
-/// Runs the engine: one thread takes events in order, has them decided, makes the records of a batch durable, and only then
+/// Runs the engine: one thread takes events in order, has them decided, makes the records of a batch durable, and
+/// only then
 /// lets the effects go. Answers of hooks and steps come back as events.
 package final class Driver: Sendable {
     /// What a driver is made of.
