@@ -129,9 +129,10 @@ package final class Driver: Sendable {
 
     /// Ends in order: hooks are killed, running scripts go on, what is known is kept.
     package func stop() async {
+        // While the loop still gives it what it asks for.
+        await publisher.stop()
         inbox.add(.stop)
         await ended.wait()
-        await publisher.stop()
         await parts.hooks.stop()
         parts.steps.stop()
         await parts.mailer.stop()
