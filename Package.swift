@@ -129,9 +129,16 @@ let package = Package(
         .executableTarget(
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
             swiftSettings: settings),
+        tests(
+            "DaemonTests", "BurstDaemon", "BurstClient", "BurstWire", "BurstEngine", "BurstModel", "BurstTestSupport",
+            "burstd", "burst-scriptd", "burst-stepd", "daemon-probe"),
+        .executableTarget(
+            name: "daemon-probe", dependencies: ["BurstClient", "BurstWire"], path: "Tests/daemon-probe",
+            swiftSettings: settings),
         tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests("ScenarioTests", "BurstTestSupport", exclude: ["Scenarios"]),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(

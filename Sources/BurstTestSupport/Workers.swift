@@ -11,7 +11,8 @@ package final class Workers: TaskExecutor {
     private let reader: Int32
     private let writer: Int32
 
-    private init(count: Int) {
+    /// - Parameter count: how many may wait at once.
+    package init(count: Int) {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { fatalError("pipe: errno \(errno)") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
