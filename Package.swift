@@ -81,7 +81,8 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
         module("BurstClient", "BurstWire"),
         .target(name: "CSys", publicHeadersPath: "include"),
-        // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by burst-scriptd.
+        // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by
+        // burst-scriptd.
         module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
         .target(
             name: "CLuaGlue", publicHeadersPath: "include",
