@@ -207,8 +207,9 @@ final class BurstdRig {
             environment: variables)
     }
 
-    /// Submits a script as a user and gives the job's number.
+    /// Submits a script as a user and gives the job's number. Root may have no buffers (spec §3.3).
     func submit(_ script: String, as user: User? = nil, _ options: [String] = []) throws -> UInt32 {
+        let user = try user ?? Self.user("bbalice")
         let name = "data/job-\(PseudoTerminal.now).sh"
         folder.write(script, to: name, mode: 0o755)
         let result = try run(["burst", "submit"] + options + [folder(name)], as: user)
@@ -237,13 +238,20 @@ final class BurstdRig {
 
     // MARK: What is left
 
-    /// Processes with the mark, burstd itself among them; zombies left out, since nothing of them runs.
+    /// Processes with the mark, or started with a path of ours (burst-stepd has no environment), burstd itself among
+    /// them; zombies left out, since nothing of them runs.
     func marked() -> [Int32] {
         let mark = Array(mark.utf8)
+        let path = Array((folder.path + "/").utf8)
         return Processes.all().filter { pid in
-            guard let bytes = Processes.text("/proc/\(pid)/environ"), !bytes.isEmpty else { return false }
-            return bytes.split(separator: 0).contains { $0.elementsEqual(mark) }
+            if let bytes = Processes.text("/proc/\(pid)/environ"),
+                bytes.split(separator: 0).contains(where: { $0.elementsEqual(mark) })
+            {
+                return true
+            }
+            return Processes.text("/proc/\(pid)/cmdline")?.split(separator: 0).contains { $0.starts(with: path) } == true
         }
+    }
     }
 
     /// burst-scriptd of the running burstd.

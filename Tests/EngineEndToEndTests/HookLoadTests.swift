@@ -65,6 +65,7 @@ import Testing
         mkfifo(gate, 0o666)
         rig.folder.write(
             rig.folder.text(of: "conf/burst_buffer.lua").replacing("GATE", with: gate), to: "conf/burst_buffer.lua")
+        _ = try BurstdRig.user("bbalice")
         try rig.start()
         let connection = try rig.connect()
         var ids: [UInt32] = []
@@ -72,6 +73,7 @@ import Testing
         for _ in 0..<jobs {
             var submission = Submission(name: "many", workDir: rig.folder("data"))
             submission.stdOut = "/dev/null"
+            submission.user = "bbalice"
             submission.environment = ["PATH=/usr/bin:/bin", rig.mark]
             let (answer, _) = try connection.ask(
                 .submit(submission), body: Array("#!/bin/sh\n#BB_LUA pool=nvme capacity=1MiB\n".utf8))

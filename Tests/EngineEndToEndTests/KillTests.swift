@@ -85,7 +85,8 @@ final class KillRun {
     init(target: KillTests.Target, seed: UInt64) throws {
         self.target = target
         random = Random(seed)
-        rig = try BurstdRig(script: Self.script, buffers: ["PollInterval=1"], cpus: 32)
+        rig = try BurstdRig(script: Self.script, buffers: ["PollInterval=1"], cpus: 12)
+        _ = try BurstdRig.user("bbalice")
     }
 
     private func report(_ text: String) { if wrong.count < 40 { wrong.append(text) } }
@@ -108,9 +109,9 @@ final class KillRun {
         }
         try work(until: { isDead.isUp })
         kills += 1
+        note()
         guard target != .scriptd else { return }
         try rig.waitForEnd()
-        note()
         restarts.append(Self.now)
         // A moment of the same millisecond belongs to neither life.
         Wait.until(seconds: 0.003) { false }
@@ -198,6 +199,7 @@ final class KillRun {
 
     private func submit(_ connection: BurstConnection) throws(ClientError) {
         var submission = Submission(name: "k", workDir: rig.folder("data"))
+        submission.user = "bbalice"
         submission.environment = ["PATH=/usr/bin:/bin", rig.mark]
         submission.stdOut = "/dev/null"
         // One in eight runs until somebody ends it.
@@ -300,15 +302,17 @@ final class KillRun {
             }
             if job.state == .completed, runs == 0 { report("job \(job.id): completed, and its script never ran") }
         }
-        calls = try store.query(sql: "SELECT count(*) FROM calls").rows.first.map { "\($0[0])" } ?? "?"
+        if case .integer(let count)? = try store.query(sql: "SELECT count(*) FROM calls").rows.first?.first {
+            calls = Int(count)
+        }
         total = state.jobs.count
     }
 
-    private var calls = ""
+    private var calls = 0
     private var total = 0
 
     var summary: String {
-        "\(target.rawValue): \(kills) kills, \(total) jobs, calls \(calls), jobs in flight at the kills: "
+        "\(target.rawValue): \(kills) kills, \(total) jobs, \(calls) calls, jobs in flight at the kills: "
             + stages.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
     }
 
