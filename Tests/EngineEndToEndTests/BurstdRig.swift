@@ -44,12 +44,15 @@ final class BurstdRig {
     var state: String { folder("state") }
     var log: String { folder.text(of: "burstd.log") }
 
+    /// Where a program was built: beside this one, or in `BURST_PROGRAMS`, say a release build.
+    private static func built(_ name: String) -> String {
+        getenv("BURST_PROGRAMS").map { String(cString: $0) + "/" + name } ?? Programs.path(of: name)
+    }
+
     /// Why it cannot run here; nil where it can.
     static var missing: String? {
         if getuid() != 0 { return "not root" }
-        let absent = ["burst", "burstd", "burst-scriptd", "burst-stepd"].filter {
-            access(Programs.path(of: $0), X_OK) != 0
-        }
+        let absent = ["burst", "burstd", "burst-scriptd", "burst-stepd"].filter { access(built($0), X_OK) != 0 }
         return absent.isEmpty ? nil : "not built: \(absent.joined(separator: " "))"
     }
 
@@ -66,7 +69,7 @@ final class BurstdRig {
         // The folder it was built in may be closed to the users.
         for name in ["burst", "burstd", "burst-scriptd", "burst-stepd"] {
             let copied = try PipedProgram.run(
-                ["/bin/cp", "--reflink=auto", Programs.path(of: name), folder("bin/" + name)], environment: [:])
+                ["/bin/cp", "--reflink=auto", Self.built(name), folder("bin/" + name)], environment: [:])
             guard copied.end == .exited(0) else { throw HarnessError("cp \(name): \(copied.errorText)") }
         }
         for name in ["sbatch", "scancel", "scontrol", "squeue"] { symlink("burst", folder("bin/" + name)) }
@@ -231,6 +234,11 @@ final class BurstdRig {
         return fields
     }
 
+    /// No buffer, and no space used, by the text of `show burst`.
+    static func isUnused(_ text: String) -> Bool {
+        text.contains("PoolName[0]=nvme") && !text.contains("JobID=") && !text.contains(/UsedSpace=[1-9]/)
+    }
+
     /// Waits until a field of a job begins with a text.
     func waits(for id: UInt32, _ key: String, _ text: String, seconds: Double = 60) throws -> Bool {
         try Wait.until(seconds: seconds, every: 0.05) { try job(id)[key]?.hasPrefix(text) == true }
@@ -249,9 +257,9 @@ final class BurstdRig {
             {
                 return true
             }
-            return Processes.text("/proc/\(pid)/cmdline")?.split(separator: 0).contains { $0.starts(with: path) } == true
+            return Processes.text("/proc/\(pid)/cmdline")?.split(separator: 0).contains { $0.starts(with: path) }
+                == true
         }
-    }
     }
 
     /// burst-scriptd of the running burstd.

@@ -259,7 +259,7 @@ final class KillRun {
         if !isEmpty { report("jobs that do not end: \(try queue(connection).filter { !Self.isOver($0.value.state) })") }
         try look(connection)
         let burst = try rig.run(["burst", "show", "burst"]).text
-        if !burst.contains("UsedSpace=0") || burst.contains("JobID=") { report("space is left: \(burst)") }
+        if !BurstdRig.isUnused(burst) { report("space is left: \(burst)") }
         let check = try rig.run(["burst", "fsck"])
         if check.end != .exited(0) || !check.output.isEmpty { report("burst fsck: \(check.text)") }
         // Hooks of an earlier burstd have had time to end.
