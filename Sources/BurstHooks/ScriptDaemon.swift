@@ -197,6 +197,7 @@ final class ScriptDaemon: Sendable {
         state.withLock { $0.pid = pid }
         var answered = false
         var stopped = false
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
         var incoming: [UInt8] = []
         var outgoing: [UInt8] = []
         var sentBytes = 0
@@ -220,7 +221,7 @@ final class ScriptDaemon: Sendable {
             poll(&entries, 2, -1)
             if entries[1].revents != 0 { takeNews() }
             guard entries[0].revents & ~Int16(POLLOUT) != 0 else { continue }
-            guard receive(socket, into: &incoming) else { break }
+            guard receive(socket, &buffer, into: &incoming) else { break }
             let taken = take(&incoming)
             answered = answered || taken.answered
             if taken.isDamaged {
@@ -266,12 +267,9 @@ final class ScriptDaemon: Sendable {
     }
 
     /// False at the end of the connection.
-    private func receive(_ socket: CInt, into incoming: inout [UInt8]) -> Bool {
-        let old = incoming.count
-        let room = 1 << 16
-        incoming.append(contentsOf: repeatElement(0, count: room))
-        let count = incoming.withUnsafeMutableBytes { recv(socket, $0.baseAddress! + old, room, 0) }
-        incoming.removeLast(room - max(count, 0))
+    private func receive(_ socket: CInt, _ buffer: inout [UInt8], into incoming: inout [UInt8]) -> Bool {
+        let count = buffer.withUnsafeMutableBytes { recv(socket, $0.baseAddress, $0.count, 0) }
+        incoming += buffer[..<max(count, 0)]
         return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR))
     }
 

@@ -31,6 +31,45 @@ import Testing
         #expect(run.wrong == [], "BURST_KILL_SEED=\(seed)")
         #expect(run.accepted.count >= KillRun.inFlight)
     }
+
+    /// What a job's history would look like that went wrong: the judge has eyes.
+    @Test func theJudgeSeesWhatIsWrong() {
+        func story(_ calls: [(HookFunction, Int64, String)], _ states: [(String, Int64)]) -> JobStory {
+            var job = EngineJob(
+                id: 7, uid: 1001, gid: 1001, userName: "u", name: "n", priority: 1,
+                submitted: Timestamp(milliseconds: 0))
+            job.state = .completed
+            job.buffer = BufferWork(spec: "#BB_LUA", since: Timestamp(milliseconds: 0))
+            return JobStory(
+                job: job,
+                calls: calls.enumerated().map { index, call in
+                    let id = CallID(UInt64(index + 1))
+                    let arguments = call.0 == .jobTeardown ? ["7", "script", "true"] : ["7"]
+                    return CallEntry(
+                        start: CallStart(
+                            id: id, function: call.0, jobID: 7, arguments: arguments, limitSeconds: nil,
+                            at: Timestamp(milliseconds: call.1)),
+                        end: CallEnd(
+                            id: id, jobID: 7, outcome: call.2, status: 0, message: nil, printed: "", log: [], pid: nil,
+                            startedMicroseconds: 0, durationMicroseconds: 0))
+                },
+                changes: states.map { state, at in
+                    StateChange(
+                        jobID: 7, uid: 1001, at: Timestamp(milliseconds: at), jobState: "PENDING", bufferState: state,
+                        reason: "None", pool: nil, size: 0)
+                })
+        }
+        let states: [(String, Int64)] = [("pending", 0), ("staging-in", 10)]
+        let right = story([(.setup, 10, "success"), (.dataIn, 20, "lost"), (.jobTeardown, 60, "success")], states)
+        #expect(right.faults(restarts: [50]) == [])
+        // Goes on as if nothing had been; does it all without the restart; leaves the buffer.
+        let onward = story([(.setup, 10, "success"), (.dataIn, 20, "lost"), (.testDataIn, 60, "success")], states)
+        #expect(onward.faults(restarts: [50]).count >= 2)
+        let twice = story([(.setup, 10, "success"), (.setup, 20, "success")], states)
+        #expect(!twice.faults(restarts: []).isEmpty)
+        let silent = story([(.setup, 10, "success"), (.dataIn, 20, "lost"), (.setup, 60, "success")], states)
+        #expect(!silent.faults(restarts: [50]).isEmpty)
+    }
 }
 
 /// One burstd, killed again and again.
