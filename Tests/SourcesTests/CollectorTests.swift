@@ -152,6 +152,27 @@ import Testing
         await collector.stop()
     }
 
+    @Test func whatFailsOverAStopIsAskedAgainAndNotShown() async {
+        let runner = ScriptedRunner.site(clock: clock)
+        let collector = collector(runner)
+        collector.start()
+        #expect(await eventually { collector.latest().board.health == .live && runner.asked.count >= 4 })
+        let text = runner.script(.burst)
+        runner.answer(.burst, .hang)
+        let count = runner.count(.burst)
+        #expect(await eventually { runner.count(.burst) > count })
+        collector.send(.suspended(true))
+        // The time limit of the call comes while nothing is read.
+        #expect(await eventually { collector.latest().board.calls.running == nil })
+        #expect(collector.latest().board.health == .live)
+        runner.answer(.burst, text)
+        collector.send(.suspended(false))
+        #expect(await eventually { runner.count(.burst) > count + 1 })
+        #expect(collector.latest().board.health == .live)
+        #expect(collector.latest().board.calls.failures == 0)
+        await collector.stop()
+    }
+
     @Test func asksOnceForOutputThatIsPrinted() async {
         let runner = ScriptedRunner.site(clock: clock)
         runner.answer(.jobs, .failure("slurm_load_jobs error: Access denied"))
