@@ -268,9 +268,11 @@ struct CollectorLoop: ~Copyable {
         case .refresh:
             endStatus()
             plan.refresh(at: now)
-        case .detail(let id):
+        case .detail(let id, let again):
             endStatus()
-            plan.request(.job(id), at: now, again: true)
+            plan.request(.job(id), at: now, again: again)
+            // An earlier failure says nothing of the answer to come.
+            if plan.awaits(.job(id)) { delivery.detailFailures[id] = nil }
         case .status(let request):
             endStatus()
             plan.request(.status(request), at: now)

@@ -25,7 +25,7 @@ struct CancelTests {
 
     @Test func itOpensOnKeepAndAsksAboutTheJob() {
         var state = Scene.state(screen: .jobs)
-        #expect(state.press(.character("c")) == [.source(.detail(JobID(169_471)))])
+        #expect(state.press(.character("c")) == [.source(.detail(JobID(169_471), again: true))])
         #expect(dialog(state)?.focus == .keep)
         #expect(state.press(.enter).isEmpty)
         #expect(state.overlay == nil)
@@ -150,7 +150,7 @@ struct CancelTests {
     @Test func anArrayTaskIsCancelledByItsOwnID() {
         var state = Scene.state(screen: .buffers)
         state.command("filter id=169502_7")
-        #expect(state.press(.character("c")) == [.source(.detail(JobID(169_509)))])
+        #expect(state.press(.character("c")) == [.source(.detail(JobID(169_509), again: true))])
         #expect(dialog(state)?.password == "169509")
     }
 

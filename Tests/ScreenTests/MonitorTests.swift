@@ -243,7 +243,7 @@ struct MonitorTests {
             Issue.record("no job is shown")
             return
         }
-        #expect(requests == [.source(.detail(id))])
+        #expect(requests == [.source(.detail(id, again: false))])
         state.press(.escape)
         #expect(state.overlay == nil)
         #expect(state.screen == .buffers)

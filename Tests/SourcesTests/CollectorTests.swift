@@ -59,7 +59,7 @@ import Testing
         let collector = collector(runner)
         collector.start()
         #expect(await eventually { runner.asked.count >= 4 })
-        for id in 1...3 as ClosedRange<UInt32> { collector.send(.detail(JobID(id))) }
+        for id in 1...3 as ClosedRange<UInt32> { collector.send(.detail(JobID(id), again: true)) }
         #expect(await eventually { runner.asked.count { $0.contains("job") } == 3 })
         collector.send(.status(StatusRequest()))
         #expect(await eventually { collector.latest().status != nil })

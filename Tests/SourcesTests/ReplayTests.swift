@@ -120,7 +120,7 @@ import Testing
         source.send(.replay(.toggle))
         #expect(await eventually { source.latest().replay?.index == 49 && source.latest().replay?.playing == false })
         source.send(.cancel([CancelOrder(jobID: JobID(1), hurry: true)]))
-        source.send(.detail(JobID(9)))
+        source.send(.detail(JobID(9), again: false))
         #expect(await eventually { source.latest().detailFailures[JobID(9)] == "a replay makes no calls" })
         #expect(source.latest().cancels.last?.end == .failed("a replay makes no calls"))
         await source.stop()

@@ -343,7 +343,7 @@ package struct PollPlan: Sendable {
         case .reservations: end(&reservations)
         case .config: end(&config)
         case .job(let id):
-            detailEnds[id] = tick
+            if succeeded { detailEnds[id] = tick }
             detailEnds = detailEnds.filter { tick - $0.value < Self.detailKept }
         case .status: break
         case .cancel:
@@ -395,6 +395,9 @@ package struct PollPlan: Sendable {
         }
         return true
     }
+
+    /// Whether a detail is asked for and not answered yet.
+    package func awaits(_ call: Call) -> Bool { running == call || details.contains(call) }
 
     /// Ask for buffers and jobs now; once in two seconds at most.
     package mutating func refresh(at now: Timestamp) {

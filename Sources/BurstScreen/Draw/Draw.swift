@@ -88,6 +88,16 @@ package enum Draw {
         }
     }
 
+    /// The lines of what lies over the screen, where that is text.
+    static func overlayLines(_ state: MonitorState) -> [Line]? {
+        switch state.overlay {
+        case .help?: helpLines(state)
+        case .text(_, let lines, _)?: lines.map { Line($0) }
+        case .job(let job, _, let raw)?: jobLines(job, raw: raw, state)
+        case .pick?, .cancel?, .alerts?, nil: nil
+        }
+    }
+
     /// The columns of the table shown, in a window of so many cells.
     static func columns(_ state: MonitorState, width: Int) -> [Table.Placed] {
         let table = state.tables[state.screen]
@@ -273,6 +283,9 @@ struct Painter {
                 add(isWide ? "poll \(calls.burstInterval)s" : "\(calls.burstInterval)s", 4)
             }
             if !calls.intervalReason.isEmpty, isWide { add("(\(calls.intervalReason))", 10) }
+            if isWide, let slower = state.keys.keys[.slower]?.first, let faster = state.keys.keys[.faster]?.first {
+                add("\(slower.name)/\(faster.name) pace", 11)
+            }
         }
         if state.isReadOnly { add("read-only", 1, .readOnly) }
         if state.isRecording { add("rec on", 9) }
@@ -422,7 +435,7 @@ struct Painter {
         grid.fill(column: 0, row: row, columns: columns, rows: 1, Style(.field))
         let sign: String
         switch prompt.purpose {
-        case .search: sign = "/"
+        case .search, .find: sign = "/"
         case .filter: sign = "filter: "
         case .command: sign = ":"
         case .status: sign = "bbstat args: "
@@ -673,7 +686,11 @@ struct Painter {
         if isSelected, marks > 2 { put(glyph(.markSelected), 0, line, .rowSelected) }
         if isTagged, marks > 2 { put(glyph(.markTagged), 2, line, .rowTagged) }
         for column in placed {
-            let (text, role) = column.column.cell(context, index)
+            var (text, role) = column.column.cell(context, index)
+            // `cancel 12s` is what a narrow flag column cannot hold, and the number is what matters.
+            if text.hasPrefix("cancel "), CharacterWidth.cells(of: text) > column.width {
+                text = "cxl " + text.dropFirst(7)
+            }
             let shown = padded(text, to: column.width, right: column.column.isRight, sign: glyph(.cut))
             put(shown, marks + column.at, line, role)
             if !state.search.isEmpty, text.lowercased().contains(state.search.lowercased()) {

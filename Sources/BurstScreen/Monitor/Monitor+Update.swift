@@ -379,10 +379,10 @@ package enum Monitor {
         case .buffer(let key):
             guard let job = key.id.jobID else { return raw(&state, at: now) }
             state.overlay = .job(job, top: 0, raw: false)
-            return state.isReplay ? [] : [.source(.detail(job))]
+            return state.isReplay ? [] : [.source(.detail(job, again: false))]
         case .job(let job):
             state.overlay = .job(job, top: 0, raw: false)
-            return state.isReplay ? [] : [.source(.detail(job))]
+            return state.isReplay ? [] : [.source(.detail(job, again: false))]
         case .event:
             guard let index = state.selectedIndex(.events) else { return [] }
             return open(state.board.events[index].subject, &state, at: now)
@@ -532,7 +532,7 @@ package enum Monitor {
         }
         if state.screen == .jobs, let job = selectedJob(&state) {
             state.overlay = .job(job, top: 0, raw: true)
-            return state.isReplay ? [] : [.source(.detail(job))]
+            return state.isReplay ? [] : [.source(.detail(job, again: false))]
         }
         guard board.burst != nil else { return unavailable("no reply yet: v", &state, at: now) }
         let text = String(decoding: board.raw.prefix(Draw.rawBytesMax), as: UTF8.self)

@@ -87,7 +87,8 @@ package struct CancelDialog: Hashable, Sendable {
 
 /// A line being typed at the bottom of the screen.
 package struct Prompt: Hashable, Sendable {
-    package enum Purpose: Hashable, Sendable { case search, filter, command, status, goTo, export }
+    /// `find` is a search in text that lies over the screen, as the help.
+    package enum Purpose: Hashable, Sendable { case search, find, filter, command, status, goTo, export }
 
     package var purpose: Purpose
     package var edit: LineEdit
@@ -120,6 +121,8 @@ package struct MonitorState: Sendable {
     package var showsDetail = true
     package var tags: Set<RowID> = []
     package var search = ""
+    /// What is looked for in the text over the screen.
+    package var find = ""
     package var overviewSelected = 0
     package var overviewTop = 0
     package var textTop: [ScreenID: Int] = [:]
