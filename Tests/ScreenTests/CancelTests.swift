@@ -43,6 +43,20 @@ struct CancelTests {
         #expect(orders(old.press(.enter)).isEmpty)
     }
 
+    @Test func aTargetThatCannotBeVerifiedSaysWhy() {
+        var state = Scene.state(screen: .jobs)
+        state.press(.character("c"))
+        state.take { $0.detailFailures[JobID(169_471)] = "slurm_load_jobs error: Unable to contact\nslurm controller" }
+        let text = Draw.grid(state, theme: .builtInDefault, ascii: true, now: Scene.now).text
+        #expect(text.contains("could not be verified: slurm_load_jobs error:"), "\(text)")
+        #expect(!text.contains("asking scontrol"))
+        #expect(orders(state.press(.character("c"), .enter)).isEmpty)
+        #expect(dialog(state)?.notice == "not verified: close and try again")
+        state.press(.escape, .enter)
+        let page = Draw.grid(state, theme: .builtInDefault, ascii: true, now: Scene.now).text
+        #expect(page.contains("could not be verified"), "\(page)")
+    }
+
     @Test func aPlainCancelTakesTwoKeysMore() {
         var state = popup(169_544)
         state.press(.character("c"))

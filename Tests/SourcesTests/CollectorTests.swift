@@ -152,6 +152,28 @@ import Testing
         await collector.stop()
     }
 
+    @Test func aPageTakesWhatWasAskedAMomentAgoAndAPopupDoesNot() async {
+        let runner = ScriptedRunner.site(clock: clock)
+        let job = Call.job(JobID(1))
+        runner.answer(job, .failure("slurm_load_jobs error: Unable to contact slurm controller"))
+        let collector = collector(runner)
+        collector.start()
+        #expect(await eventually { runner.asked.count >= 4 })
+        collector.send(.detail(JobID(1), again: false))
+        #expect(await eventually { collector.latest().detailFailures[JobID(1)] != nil })
+        // A failure is no answer.
+        runner.answer(
+            job,
+            .text(Array("JobId=1 JobName=a\n   UserId=alice(1001) Priority=1\n   JobState=RUNNING Reason=None\n".utf8)))
+        collector.send(.detail(JobID(1), again: false))
+        #expect(await eventually { collector.latest().details[JobID(1)] != nil })
+        #expect(collector.latest().detailFailures[JobID(1)] == nil)
+        let asked = runner.count(job)
+        collector.send(.detail(JobID(1), again: true))
+        #expect(await eventually { runner.count(job) == asked + 1 })
+        await collector.stop()
+    }
+
     @Test func whatFailsOverAStopIsAskedAgainAndNotShown() async {
         let runner = ScriptedRunner.site(clock: clock)
         let collector = collector(runner)

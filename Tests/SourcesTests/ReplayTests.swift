@@ -1,6 +1,7 @@
 import BurstModel
 import BurstTestSupport
 import Glibc
+import Synchronization
 import Testing
 
 @testable import BurstSources
@@ -183,6 +184,24 @@ import Testing
             })
         #expect(source.latest().cancels.last?.arguments.isEmpty == true)
         await source.stop()
+
+        // Who looks at it now, once, is told so at once, and sees what it said last, however long ago.
+        let ages: [Int64] = [600, 90 * 86_400]
+        for seconds in ages {
+            let later = SourceClock(
+                now: { [clock] in clock.now().adding(milliseconds: seconds * 1000) },
+                monotonicMilliseconds: clock.monotonicMilliseconds, sleep: clock.sleep)
+            let first = Mutex<Delivery?>(nil)
+            let left = try FollowSource(
+                path: path, clock: later, onChange: {},
+                prepare: { board in first.withLock { $0 = $0 ?? Delivery(board: board) } })
+            left.start()
+            #expect(await eventually { first.withLock { $0 != nil } })
+            let board = first.withLock { $0!.board }
+            #expect(board.bufferRows.count == 40)
+            if case .stale = board.health {} else { Issue.record("\(board.health)") }
+            await left.stop()
+        }
     }
 }
 

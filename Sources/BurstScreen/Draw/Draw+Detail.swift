@@ -27,7 +27,8 @@ extension Draw {
     /// What the pane beside a table has room for: what was seen of the row, and what can be done with it.
     private static func more(_ state: MonitorState, _ job: JobID?, _ buffer: BufferKey?) -> [Line] {
         var lines: [Line] = []
-        let events = events(state.board, job, buffer).suffix(historyMax)
+        // What an alert says stands above.
+        let events = events(state.board, job, buffer).filter { $0.kind != .alert }.suffix(historyMax)
         if !events.isEmpty { lines += [Line(""), Line("history", .textDim)] }
         for event in events {
             lines.append(

@@ -176,10 +176,12 @@ package enum Monitor {
         if let selected = table.selected {
             let board = state.board
             let isThere = { (place: Int) in
-                place >= 0 && place < rows.count && Table.id(board, screen, Int(rows[place])) == selected
+                place >= 0 && place < rows.count && Table.isRow(board, screen, Int(rows[place]), selected)
             }
             if !isThere(table.place) {
-                if let place = rows.indices.first(where: isThere) {
+                // A row is found once on the board: after that numbers are compared.
+                let index = (0..<Table.rowCount(board, screen)).first { Table.isRow(board, screen, $0, selected) }
+                if let place = index.flatMap({ rows.firstIndex(of: Int32($0)) }) {
                     table.place = place
                 } else {
                     table.place = max(0, min(table.place, rows.count - 1))
