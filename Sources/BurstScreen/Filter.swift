@@ -84,8 +84,8 @@ package struct Filter: Hashable, Sendable {
 
     package var isEmpty: Bool { steps.isEmpty }
 
-    /// Whether no row passes that did not pass the other filter: as each letter that is typed makes a word longer. False
-    /// where that is not plain to see.
+    /// Whether no row passes that did not pass the other filter: as each letter that is typed makes a word longer.
+    /// False where that is not plain to see.
     package func narrows(_ other: Filter) -> Bool {
         guard freeFields == other.freeFields || other.steps.isEmpty, isConjunction, other.isConjunction else {
             return false

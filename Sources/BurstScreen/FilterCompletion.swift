@@ -40,8 +40,8 @@ extension Filter {
         return (word, inQuotes)
     }
 
-    /// What of a filter applies while it is being typed, so that no row vanishes only because a word is not whole yet: a
-    /// last word that may become a column's name waits, and the last value of a column may go on.
+    /// What of a filter applies while it is being typed, so that no row vanishes only because a word is not whole
+    /// yet: a last word that may become a column's name waits, and the last value of a column may go on.
     package static func whileTyped(_ text: String, fields: [FilterField]) -> String {
         let characters = Array(text)
         let (start, inQuotes) = lastWord(characters)

@@ -118,8 +118,8 @@ struct TOMLDocument {
 private struct KeyLines {
     /// The first header that begins with something else than a name.
     private(set) var badHeaderLine: Int?
-    /// The first place in a value that the library asserts on, in release builds too: a list in which `}` or a blank that
-    /// is not ASCII stands for a value, and a date behind which something else than the end of the value stands.
+    /// The first place in a value that the library asserts on, in release builds too: a list in which `}` or a blank
+    /// that is not ASCII stands for a value, and a date behind which something else than the end of the value stands.
     private(set) var badValueLine: Int?
 
     private let bytes: [UInt8]

@@ -202,8 +202,8 @@ struct CollectorLoop: ~Copyable {
     private mutating func finish(_ call: Call, _ arguments: [String], _ run: CommandRun, _ monotonic: Int64) {
         running = nil
         let sample = Self.sample(call, arguments, run, parts.zone)
-        // A call that was under way while the program was stopped fails of that: its time limit goes on, and nobody read
-        // its output. The plan asks again; for the board nothing has happened.
+        // A call that was under way while the program was stopped fails of that: its time limit goes on, and nobody
+        // read its output. The plan asks again; for the board nothing has happened.
         if plan.isInterrupted, call.isRepeatable, case .failure = sample.answer {
             plan.finished(
                 call, succeeded: false, startedAt: run.startedAt, durationMilliseconds: run.durationMilliseconds,

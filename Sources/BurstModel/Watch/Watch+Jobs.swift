@@ -64,8 +64,8 @@ extension Watch {
         judge(at: at)
     }
 
-    /// Takes in what `scontrol show job` says of one job, so that its row need not wait for the next squeue. What squeue
-    /// prints better (directives and comments with their newlines) stays; it counts as no poll.
+    /// Takes in what `scontrol show job` says of one job, so that its row need not wait for the next squeue. What
+    /// squeue prints better (directives and comments with their newlines) stays; it counts as no poll.
     mutating func take(_ detail: Job, at: Timestamp) {
         guard let list = jobs, let place = jobLookup[detail.id.number].map({ Int($0) }) else { return }
         let earlier = jobTracks[place]

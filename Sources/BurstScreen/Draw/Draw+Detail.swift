@@ -156,8 +156,8 @@ extension Draw {
         alerts.contains { ["R2", "R4", "R5"].contains($0.rule) }
     }
 
-    /// Age of a stage against its time limit, as a bar; nil where the stage has none. What is left of it is said where no
-    /// alert says it.
+    /// Age of a stage against its time limit, as a bar; nil where the stage has none. What is left of it is said
+    /// where no alert says it.
     private static func timeoutLine(
         _ stage: BufferState, plugin: String, since: Timestamp, _ alerts: [Alert], _ context: TableContext,
         glyph: (Glyph) -> String, width: Int

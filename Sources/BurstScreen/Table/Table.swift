@@ -237,8 +237,8 @@ package enum Table {
         return count == 8 ? value : value << UInt64(8 * (8 - count))
     }
 
-    /// The rows of an order that a filter lets pass. Where the rows may be chosen from an order that is there, nothing has
-    /// to be sorted.
+    /// The rows of an order that a filter lets pass. Where the rows may be chosen from an order that is there,
+    /// nothing has to be sorted.
     package static func narrowed(_ rows: [Int32], by filter: Filter, _ screen: ScreenID, _ context: TableContext)
         -> [Int32]
     {
