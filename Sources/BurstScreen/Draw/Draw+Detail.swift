@@ -27,6 +27,15 @@ extension Draw {
     /// What the pane beside a table has room for: what was seen of the row, and what can be done with it.
     private static func more(_ state: MonitorState, _ job: JobID?, _ buffer: BufferKey?) -> [Line] {
         var lines: [Line] = []
+        var actions: [(Action, String)] = [(.copy, "copy id"), (.raw, "Slurm's words")]
+        if job != nil {
+            actions = [(.cancel, "cancel..."), (.goJob, "job"), (.goStatus, "bbstat")] + actions
+            if state.screen == .jobs { actions[1] = (.goBuffer, "buffer") }
+        }
+        let texts = actions.compactMap { action, text in
+            state.keys.keys[action]?.first.map { "\($0.name)=\(text)" }
+        }
+        if !texts.isEmpty { lines += [Line(""), Line(texts.joined(separator: "  "), .textDim)] }
         // What an alert says stands above.
         let events = events(state.board, job, buffer).filter { $0.kind != .alert }.suffix(historyMax)
         if !events.isEmpty { lines += [Line(""), Line("history", .textDim)] }
@@ -37,15 +46,6 @@ extension Draw {
                     (event.text, event.level.role == .severityInfo ? .text : event.level.role),
                 ]))
         }
-        var actions: [(Action, String)] = [(.copy, "copy id"), (.raw, "Slurm's words")]
-        if job != nil {
-            actions = [(.cancel, "cancel..."), (.goJob, "job"), (.goStatus, "bbstat")] + actions
-            if state.screen == .jobs { actions[1] = (.goBuffer, "buffer") }
-        }
-        let texts = actions.compactMap { action, text in
-            state.keys.keys[action]?.first.map { "\($0.name)=\(text)" }
-        }
-        if !texts.isEmpty { lines += [Line(""), Line(texts.joined(separator: "  "), .textDim)] }
         return lines
     }
 
