@@ -14,6 +14,8 @@ package protocol StateStore: Sendable {
     func calls(job: UInt32?, last: Int) throws(StateFault) -> [TracedCall]
     func changes(last: Int) throws(StateFault) -> [StateChange]
     func actions(last: Int) throws(StateFault) -> [ActionEntry]
+    /// The answer to one SELECT over the history, as a table or as JSON lines; nil: what tables there are.
+    func query(_ sql: String?, json: Bool) throws(StateFault) -> [UInt8]
     /// Looks through everything that is kept: a line for each thing that is wrong.
     func check() -> [String]
     func close()

@@ -1,7 +1,7 @@
 import BurstModel
 
-/// The order in which hooks may be called for a job (spec §0, §7.3), as an automaton over what the engine writes down. It knows
-/// nothing of the engine's own rules: simulations feed it every decision and ask it about the end.
+/// The order in which hooks may be called for a job (spec §0, §7.3), as an automaton over what the engine writes down.
+/// It knows nothing of the engine's own rules: simulations feed it every decision and ask it about the end.
 package struct CallOrder: Sendable {
     /// A job's way so far.
     private struct Life {

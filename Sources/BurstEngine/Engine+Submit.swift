@@ -156,6 +156,7 @@ extension Engine {
         job.qos = order.qos
         job.comment = order.comment
         job.command = order.command
+        job.arguments = order.arguments
         job.submitLine = order.submitLine
         job.workDir = order.workDir
         job.stdIn = order.stdIn ?? "/dev/null"

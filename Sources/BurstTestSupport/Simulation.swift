@@ -1,8 +1,8 @@
 import BurstEngine
 import BurstModel
 
-/// One life of an engine by chance: jobs, commands, failing and slow hooks, crashes, all from a seed, with checks after every
-/// decision. The same seed is the same life.
+/// One life of an engine by chance: jobs, commands, failing and slow hooks, crashes, all from a seed, with checks after
+/// every decision. The same seed is the same life.
 package struct Simulation: Sendable {
     /// What broke a promise, with the seed that shows it; nil: nothing did.
     package let broken: String?

@@ -64,6 +64,9 @@ package struct Question: Codable, Hashable, Sendable {
         case ping
         case reconfigure
         case shutdown
+        /// One SELECT over the history, for operators; nil: the tables with what they mean. The answer's body is a
+        /// table whose columns tabs part, or JSON lines.
+        case query(sql: String?, json: Bool)
         /// Looks through state and folders for what does not fit; `repair` mends it.
         case check(repair: Bool)
     }
@@ -74,6 +77,8 @@ package struct Submission: Codable, Hashable, Sendable {
     package var name: String
     package var workDir: String
     package var environment: [String] = []
+    /// Behind the script's name.
+    package var arguments: [String] = []
     package var burstBuffer: String?
     package var command = ""
     package var submitLine: String?
