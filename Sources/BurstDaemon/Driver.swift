@@ -154,7 +154,7 @@ package final class Driver: Sendable {
 
     package func gone(_ client: UInt64) {
         publisher.remove(client)
-        inbox.add(.gone(client))
+        inbox.add(.gone(client), behindQuestions: true)
     }
 
     /// SIGHUP.

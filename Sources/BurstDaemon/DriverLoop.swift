@@ -67,7 +67,8 @@ final class DriverLoop {
 
     func run() {
         while true {
-            let (inputs, wasFull) = driver.inbox.take(milliseconds: sleep())
+            let (inputs, wasFull) = driver.inbox.take(
+                milliseconds: sleep(), most: DaemonLimits.eventsAtOnce)
             if wasFull { driver.roomAgain() }
             handle(inputs)
             if isStopping { break }

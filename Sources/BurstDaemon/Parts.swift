@@ -180,6 +180,8 @@ package enum DaemonLimits {
     /// Questions that wait for the driver, and their bytes; more wait in their connections, which are not read
     /// meanwhile.
     package static let questionsWaitingMax = 4096
+    /// Answers of hooks and steps that are decided on in one go, before questions have their turn.
+    package static let eventsAtOnce = 32
     package static let questionBytesWaitingMax = 64 << 20
     /// Bytes of a question's frame: a script and an environment.
     package static let questionBytesMax = 16 << 20
