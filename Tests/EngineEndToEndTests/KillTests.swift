@@ -386,7 +386,10 @@ struct JobStory {
             }
             switch call.start.function {
             case .paths, .preRun: shown.state = .running
-            case .postRun, .dataOut, .testDataOut: shown.state = .completed
+            // Stage-out of a job that is requeued meanwhile begins again when it is released.
+            case .postRun, .dataOut, .testDataOut:
+                let state = changes.last { $0.at < call.start.at }?.jobState ?? ""
+                shown.state = state.hasPrefix("PENDING") ? .pending : .completed
             default: shown.state = .pending
             }
             var records: [Record] = [.job(shown), .callStarted(call.start)]
