@@ -165,7 +165,9 @@ import Testing
         #expect(Wait.until(seconds: 10, every: 0.1) { Set(rig.marked()).subtracting(own).isEmpty })
         let trace = try rig.run(["burst", "trace", "--last", "1000"]).text
         let dataIn = trace.split(separator: "\n").filter { $0.contains("slurm_bb_data_in") }.map { $0.prefix(400) }
-        #expect(dataIn.count { $0.contains("timeout") } == 4, "\(dataIn)")
+        let ends = ["timeout", "failure"].map { end in dataIn.count { $0.contains("  \(end) ") } }
+        // Two GiB may take longer than the time that it has.
+        #expect(ends == [4, 1] || ends == [5, 0], "\(dataIn)")
         try rig.end(SIGTERM)
         #expect(rig.marked() == [])
     }
