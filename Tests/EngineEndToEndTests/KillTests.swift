@@ -32,6 +32,29 @@ import Testing
         #expect(run.accepted.count >= KillRun.inFlight)
     }
 
+    /// burstd and burst-scriptd die together and leave what a hook started: the next burstd ends it first.
+    @Test func whatBothLeaveIsEnded() throws {
+        let rig = try BurstdRig(
+            script: KillRun.script + "\nfunction slurm_bb_data_in() os.execute('setsid sleep 1000') return 0 end\n")
+        try rig.start()
+        let job = try rig.submit("#!/bin/sh\n#BB_LUA pool=nvme capacity=1MiB\n", ["-o", "/dev/null"])
+        func sleepers() -> [Int32] { rig.marked().filter { Processes.name($0) == "sleep" } }
+        #expect(Wait.until(seconds: 60, every: 0.05) { !sleepers().isEmpty })
+        let scriptd = try #require(rig.scriptd)
+        Glibc.kill(rig.pid, SIGSTOP)
+        Glibc.kill(scriptd, SIGKILL)
+        try rig.end(SIGKILL)
+        #expect(!sleepers().isEmpty)
+        try rig.start()
+        #expect(Wait.until(seconds: 20, every: 0.05) { sleepers().isEmpty })
+        #expect(
+            try Wait.until(seconds: 60, every: 0.05) {
+                try rig.run(["burst", "trace", "\(job)"]).text.contains("job_teardown")
+            })
+        try rig.end(SIGTERM)
+        #expect(rig.marked() == [])
+    }
+
     /// What a job's history would look like that went wrong: the judge has eyes.
     @Test func theJudgeSeesWhatIsWrong() {
         func story(_ calls: [(HookFunction, Int64, String)], _ states: [(String, Int64)]) -> JobStory {
