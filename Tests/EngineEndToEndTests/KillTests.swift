@@ -155,7 +155,12 @@ final class KillRun {
 
     // MARK: Lives
 
-    func start() throws { try rig.start() }
+    func start() throws {
+        try rig.start()
+        let connection = try rig.connect()
+        defer { connection.close() }
+        for _ in 0..<Self.inFlight { try submit(connection) }
+    }
 
     /// From one kill to the next.
     func life() throws {
