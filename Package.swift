@@ -103,7 +103,9 @@ let package = Package(
             name: "burstmon", dependencies: ["BurstMonitor", "BurstModel", "BurstScreen", arguments],
             exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
-        module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
+        module(
+            "BurstBench", "BurstModel", "BurstScreen", "BurstEngine", "BurstWire", "BurstClient", "BurstHooks",
+            "BurstStore", "BurstTestSupport"),
         // The command line, under its own name and those of Slurm's commands.
         module("BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", arguments),
         .executableTarget(
