@@ -2,7 +2,8 @@ package import BurstEngine
 package import BurstModel
 package import BurstWire
 
-/// What keeps the engine's records. Calls may wait for the disk; they come from the driver's thread, those for the history
+/// What keeps the engine's records. Calls may wait for the disk; they come from the driver's thread, those for the
+/// history
 /// from others besides.
 package protocol StateStore: Sendable {
     /// All or none, in order: when it returns they survive a power cut.
@@ -174,7 +175,8 @@ package struct DaemonClock: Sendable {
 
 /// Limits of the daemon that no configuration changes.
 package enum DaemonLimits {
-    /// Questions that wait for the driver, and their bytes; more wait in their connections, which are not read meanwhile.
+    /// Questions that wait for the driver, and their bytes; more wait in their connections, which are not read
+    /// meanwhile.
     package static let questionsWaitingMax = 4096
     package static let questionBytesWaitingMax = 64 << 20
     /// Bytes of a question's frame: a script and an environment.

@@ -3,7 +3,8 @@ import FoundationEssentials
 /// What a client asks of `burstd`, and what it answers. A frame is a length, a header in JSON and a body of bytes
 /// (`Frame`); texts that are printed as they are travel as bodies.
 ///
-/// A connection begins with `Hello` from both sides. A client may then send questions; each has an answer with its number,
+/// A connection begins with `Hello` from both sides. A client may then send questions; each has an answer with its
+/// number,
 /// in any order. After `subscribe` the server sends `push` frames besides.
 package enum Wire {
     /// Both sides say it; a server refuses another major version with one line.
