@@ -20,6 +20,9 @@ enum ImmediateScript {
                 + functions.map { "function slurm_bb_\($0)() return slurm.SUCCESS end\n" }.joined()
     }
 
+    /// Whose jobs they are; made by Tests/Reference/cluster.
+    static let user = "bbalice"
+
     static let job = "#!/bin/sh\n#BB_LUA pool=\(pool) capacity=\(granularity)\nexit 0\n"
     /// Takes all CPUs, so that the others wait.
     static let blocker = "#!/bin/sh\nexec sleep 3000\n"

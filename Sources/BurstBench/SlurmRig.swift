@@ -65,8 +65,11 @@ final class SlurmRig {
     @discardableResult
     func submit(_ count: Int, isHeld: Bool = false) throws(HarnessError) -> [String] {
         let options = "--parsable -J bench -o /dev/null -D /tmp" + (isHeld ? " -H" : "")
+        // Root may have no buffers.
         let output = try run([
-            "sh", "-c", "seq \(count) | xargs -P 4 -n 1 sh -c 'exec sbatch \(options) \(folder("job.sh"))'",
+            "env", "-", "PATH=/usr/bin:/bin", "SLURM_CONF=\(folder("c/slurm.conf"))", "/usr/sbin/runuser", "-u",
+            ImmediateScript.user, "--", "sh", "-c",
+            "seq \(count) | xargs -P 4 -n 1 sh -c 'exec sbatch \(options) \(folder("job.sh"))'",
         ])
         let jobs = output.split(separator: "\n").map(String.init)
         guard jobs.count == count else { throw HarnessError("sbatch took \(jobs.count) jobs of \(count)") }

@@ -4,9 +4,12 @@ import BurstModel
 extension Engine {
     func dependencyState(of job: EngineJob, at now: Timestamp) -> Dependency.Verdict {
         guard let text = job.dependency, let dependency = try? Dependency(text) else { return .satisfied }
-        let isOnlyOne = !jobs.values.contains {
-            $0.id < job.id && $0.uid == job.uid && $0.name == job.name && !$0.state.isFinal
-        }
+        // The word is looked for before all jobs are.
+        let isOnlyOne =
+            !text.lowercased().contains("singleton")
+            || !jobs.values.contains {
+                $0.id < job.id && $0.uid == job.uid && $0.name == job.name && !$0.state.isFinal
+            }
         return dependency.verdict(usesBuffer: job.buffer != nil, task: job.arrayTaskID, isOnlyOne: isOnlyOne) {
             facts($0, at: now)
         }
@@ -20,13 +23,11 @@ extension Engine {
             if let job = jobs[target.job], job.arrayJobID == 0 {
                 meant = [job]
             } else {
-                meant = jobs.values.filter { $0.arrayJobID == target.job }
+                meant = jobs.ofArray(target.job)
             }
-        case .all: meant = jobs.values.filter { $0.arrayJobID == target.job }
+        case .all: meant = jobs.ofArray(target.job)
         case .task(let task):
-            meant = jobs.values.filter {
-                $0.arrayJobID == target.job && ($0.arrayTaskID == task || $0.arrayTasksLeft.contains(task))
-            }
+            meant = jobs.ofArray(target.job).filter { $0.arrayTaskID == task || $0.arrayTasksLeft.contains(task) }
         }
         guard !meant.isEmpty else { return nil }
         return Dependency.Facts(

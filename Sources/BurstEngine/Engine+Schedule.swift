@@ -12,10 +12,11 @@ extension Engine {
         passWanted = false
         passNotBefore = nil
         var plan = SlotPlan(free: settings.cpus > busyCPUs ? settings.cpus - busyCPUs : 0, at: now)
-        for job in jobs.values where job.takesSlots { plan.add(job, settings: settings, at: now) }
         var runningTasks: [UInt32: UInt32] = [:]
-        for job in jobs.values where job.takesSlots && job.arrayJobID != 0 {
-            runningTasks[job.arrayJobID, default: 0] += 1
+        for id in running.sorted() {
+            guard let job = jobs[id] else { continue }
+            plan.add(job, settings: settings, at: now)
+            if job.arrayJobID != 0 { runningTasks[job.arrayJobID, default: 0] += 1 }
         }
         var looked = 0
         // The queue changes while it is walked: over a copy.

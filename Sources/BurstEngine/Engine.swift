@@ -4,7 +4,7 @@ package import BurstModel
 /// No clock, file, thread or chance inside: the same events at the same times give the same decisions.
 package struct Engine: Sendable {
     package internal(set) var settings: EngineSettings
-    package internal(set) var jobs: [UInt32: EngineJob] = [:]
+    package internal(set) var jobs = JobTable()
     /// In order of first report.
     package internal(set) var pools: [EnginePool] = []
     package internal(set) var reservations: [String: EngineReservation] = [:]
@@ -23,8 +23,9 @@ package struct Engine: Sendable {
     var nextPoolsAt: Timestamp?
     var poolsCall: CallID?
     var isStopping = false
-    /// Slots of jobs that run.
+    /// Slots of jobs that run, and which those are.
     var busyCPUs: UInt32 = 0
+    var running: Set<UInt32> = []
     var passWanted = false
     var passNotBefore: Timestamp?
 
@@ -65,14 +66,17 @@ package struct Engine: Sendable {
 
     package init(settings: EngineSettings, recovered: Recovered = Recovered()) {
         self.settings = settings
-        jobs = Dictionary(uniqueKeysWithValues: recovered.jobs.map { ($0.id, $0) })
+        jobs = JobTable(recovered.jobs)
         pools = recovered.pools
         reservations = Dictionary(uniqueKeysWithValues: recovered.reservations.map { ($0.name, $0) })
         nextJobID = recovered.nextJobID
         nextCallNumber = recovered.nextCallNumber
         for job in recovered.jobs {
             nextJobID = max(nextJobID, job.id + 1)
-            if job.takesSlots { busyCPUs += job.cpus }
+            if job.takesSlots {
+                busyCPUs += job.cpus
+                running.insert(job.id)
+            }
             if job.isQueued { queue.insert(job) }
         }
     }
@@ -135,7 +139,10 @@ package struct Engine: Sendable {
         }
         let slotsBefore = before.map { $0.takesSlots ? $0.cpus : 0 } ?? 0
         let slots = job.takesSlots ? job.cpus : 0
-        if slots != slotsBefore { busyCPUs = busyCPUs - slotsBefore + slots }
+        if slots != slotsBefore {
+            busyCPUs = busyCPUs - slotsBefore + slots
+            if slots > 0 { running.insert(job.id) } else { running.remove(job.id) }
+        }
         let place = before.flatMap { $0.isQueued ? JobQueue.Key($0) : nil }
         let newPlace = job.isQueued ? JobQueue.Key(job) : nil
         if place != newPlace {
