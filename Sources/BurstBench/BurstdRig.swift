@@ -101,7 +101,7 @@ final class BurstdRig {
         submission.tasks = UInt32(cpus)
         submission.timeLimitMinutes = 60
         try submit(1, submission, ImmediateScript.blocker, connections: 1, underWay: 1)
-        guard try wait(seconds: 30, { try count(["RUNNING"]) == 1 }) else {
+        guard try wait(seconds: 30, { () throws(HarnessError) in try count(["RUNNING"]) == 1 }) else {
             throw HarnessError("the job that keeps the CPUs does not start")
         }
     }

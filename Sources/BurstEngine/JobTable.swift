@@ -2,13 +2,13 @@
 /// whoever looks at the jobs, or may have to go back to them, keeps a copy.
 package struct JobTable: Sendable, Sequence {
     /// A job is large, and is moved about by its reference.
-    private final class Box: Sendable {
+    fileprivate final class Box: Sendable {
         let job: EngineJob
         init(_ job: EngineJob) { self.job = job }
     }
 
     /// Jobs whose numbers differ in the last eight bits only.
-    private struct Page: Sendable {
+    fileprivate struct Page: Sendable {
         let number: UInt32
         var boxes: [Box?] = Array(repeating: nil, count: JobTable.pageJobs)
         var count = 0
