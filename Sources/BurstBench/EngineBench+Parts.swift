@@ -30,7 +30,7 @@ extension EngineBench {
                 .poolsRead(call.id, HookAnswer(end: .success(message: "")), PoolsReading(pools: [pool])), at: now)
         }
         var order = SubmitOrder(
-            script: ImmediateScript.job, name: "bench", workDir: "/tmp", uid: 0, gid: 0, userName: "root")
+            script: ImmediateScript.job, name: "bench", workDir: "/tmp", uid: 1000, gid: 1000, userName: "alice")
         order.stdOut = "/dev/null"
         var submission = EngineFigure("C5", "a submission in the engine, \(effort.pending) times", "us")
         let start = PseudoTerminal.now
