@@ -87,7 +87,16 @@ let package = Package(
         .target(
             name: "CLuaGlue", publicHeadersPath: "include",
             linkerSettings: [.linkedLibrary("lua5.4"), .linkedLibrary("json-c")]),
-        .executableTarget(name: "burst-scriptd", dependencies: ["CLuaGlue"]),
+        // C alone as well: each call of a hook is a fork of it, which costs as much as there is in it. What the dynamic linker
+        // would look up at the first use is looked up before the first fork.
+        .executableTarget(
+            name: "burst-scriptd", dependencies: ["CLuaGlue"],
+            linkerSettings: [
+                .unsafeFlags([
+                    "-static-stdlib", "-nostartfiles", "-Xlinker", "--as-needed",
+                    "-Xlinker", "-z", "-Xlinker", "now",
+                ])
+            ]),
         .systemLibrary(name: "CJSONC", providers: [.apt(["libjson-c-dev"])]),
         .systemLibrary(name: "CCurses", providers: [.apt(["libncurses-dev"])]),
         // The engine's loop, its socket and its program.
@@ -104,7 +113,9 @@ let package = Package(
             name: "burstmon", dependencies: ["BurstMonitor", "BurstModel", "BurstScreen", arguments],
             exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
-        module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
+        module(
+            "BurstBench", "BurstModel", "BurstScreen", "BurstEngine", "BurstWire", "BurstClient", "BurstHooks",
+            "BurstStore", "BurstTestSupport"),
         // The command line, under its own name and those of Slurm's commands.
         module("BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", arguments),
         .executableTarget(

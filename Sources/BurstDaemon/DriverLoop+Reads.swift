@@ -123,8 +123,7 @@ extension DriverLoop {
             question.client.refuse(question.id, "\(DaemonLimits.waitsMax) clients wait already, and no more can")
             return
         }
-        let isGroup = engine.jobs.values.contains { ($0.arrayJobID == job || $0.hetJobID == job) && $0.id != job }
-        guard engine.jobs[job] != nil || isGroup else {
+        guard engine.jobs[job] != nil || !engine.jobs.ofArray(job).isEmpty else {
             question.client.refuse(question.id, Refusal.noSuchJob)
             return
         }
@@ -153,11 +152,9 @@ extension DriverLoop {
 
     /// Answers where the job is done; true: nothing more to wait for.
     private func look(_ wait: Waits.Wait) -> Bool {
-        var members = engine.jobs[wait.job].map { [$0] } ?? []
-        if members.isEmpty || members[0].arrayJobID != 0 || members[0].hetJobID != 0 {
-            members = engine.jobs.values.filter {
-                $0.id == wait.job || $0.arrayJobID == wait.job || $0.hetJobID == wait.job
-            }.sorted { $0.id < $1.id }
+        var members = engine.jobs.ofArray(wait.job)
+        if members.isEmpty, let job = engine.jobs[wait.job] {
+            members = job.hetJobID == job.id ? job.hetJobIDs.compactMap { engine.jobs[$0] } : [job]
         }
         let (client, id) = (wait.question.client, wait.question.id)
         var isDone = true

@@ -164,14 +164,20 @@ final class DriverLoop {
 
     /// Makes it durable: first the files of new jobs, of which nobody knows without their records.
     private func write(_ decision: Decision) throws(StateFault) {
+        var texts: [JobFiles.Texts] = []
         for effect in decision.effects {
             switch effect {
             case .writeJobFiles(let job, let script, let environment):
-                try parts.files.write(job, script: script, environment: environment)
-            case .linkJobFiles(let from, let to): try parts.files.link(from: from, to: to)
+                texts.append(JobFiles.Texts(job: job, script: script, environment: environment))
+            case .linkJobFiles(let from, let to):
+                // The array's own may be among those that wait.
+                try parts.files.write(texts)
+                texts = []
+                try parts.files.link(from: from, to: to)
             default: break
             }
         }
+        try parts.files.write(texts)
         if !decision.records.isEmpty { try parts.store.persist(decision.records) }
     }
 

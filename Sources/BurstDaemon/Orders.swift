@@ -70,7 +70,7 @@ enum Orders {
     }
 
     static func pieces(
-        _ command: Command, jobs: [UInt32: EngineJob], now: Timestamp, zone: LocalTime.Zone
+        _ command: Command, jobs: JobTable, now: Timestamp, zone: LocalTime.Zone
     ) throws(Refusal) -> [Piece] {
         guard command.jobs.count <= DaemonLimits.commandJobsMax else {
             throw Refusal(code: 0, text: "\(command.jobs.count) jobs at once; at most \(DaemonLimits.commandJobsMax)")
@@ -140,13 +140,12 @@ enum Orders {
             account: filters["account"], state: filters["state"])
     }
 
-    private static func fits(_ selector: JobSelector, _ filter: JobSelector, _ jobs: [UInt32: EngineJob]) -> Bool {
+    private static func fits(_ selector: JobSelector, _ filter: JobSelector, _ jobs: JobTable) -> Bool {
         guard case .matching(let user, let name, let partition, let account, let state) = filter else { return true }
         let chosen: [EngineJob]
         switch selector {
-        case .job(let id): chosen = jobs[id].map { [$0] } ?? jobs.values.filter { $0.arrayJobID == id }
-        case .task(let array, _), .tasks(let array, _):
-            chosen = jobs.values.filter { $0.arrayJobID == array }
+        case .job(let id): chosen = jobs[id].map { [$0] } ?? jobs.ofArray(id)
+        case .task(let array, _), .tasks(let array, _): chosen = jobs.ofArray(array)
         case .matching: return true
         }
         // A job that is not there is left to the engine, which says so.

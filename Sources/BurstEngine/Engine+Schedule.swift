@@ -47,7 +47,7 @@ extension Engine {
     private func newPass(at now: Timestamp) -> Pass {
         var plan = SlotPlan(free: settings.cpus > busyCPUs ? settings.cpus - busyCPUs : 0, at: now)
         var runningTasks: [UInt32: UInt32] = [:]
-        for id in running {
+        for id in running.sorted() {
             guard let job = jobs[id] else { continue }
             plan.add(job, settings: settings, at: now)
             if job.arrayJobID != 0 { runningTasks[job.arrayJobID, default: 0] += 1 }

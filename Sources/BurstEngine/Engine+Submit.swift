@@ -208,8 +208,8 @@ extension Engine {
     /// Splits tasks off until so many wait on their own (spec §3.5); the last keeps the array's id.
     mutating func splitTasks(of id: UInt32, at now: Timestamp) {
         guard let job = jobs[id] else { return }
-        let waiting = jobs.values.count {
-            $0.arrayJobID == id && $0.id != id && ($0.state == .pending || $0.flags.contains(.processing))
+        let waiting = jobs.ofArray(id).count {
+            $0.id != id && ($0.state == .pending || $0.flags.contains(.processing))
         }
         var places = settings.arrayStageCount - waiting
         while places > 0, let left = jobs[id]?.arrayTasksLeft, let task = left.first {

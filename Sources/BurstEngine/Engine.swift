@@ -4,7 +4,7 @@ package import BurstModel
 /// come out. No clock, file, thread or chance inside: the same events at the same times give the same decisions.
 package struct Engine: Sendable {
     package internal(set) var settings: EngineSettings
-    package internal(set) var jobs: [UInt32: EngineJob] = [:]
+    package internal(set) var jobs = JobTable()
     /// In order of first report.
     package internal(set) var pools: [EnginePool] = []
     package internal(set) var reservations: [String: EngineReservation] = [:]
@@ -23,7 +23,7 @@ package struct Engine: Sendable {
     var nextPoolsAt: Timestamp?
     var poolsCall: CallID?
     var isStopping = false
-    /// Slots of jobs that run.
+    /// Slots of jobs that run, and which those are.
     var busyCPUs: UInt32 = 0
     /// Jobs that run.
     var running: Set<UInt32> = []
@@ -70,7 +70,7 @@ package struct Engine: Sendable {
 
     package init(settings: EngineSettings, recovered: Recovered = Recovered()) {
         self.settings = settings
-        jobs = Dictionary(uniqueKeysWithValues: recovered.jobs.map { ($0.id, $0) })
+        jobs = JobTable(recovered.jobs)
         pools = recovered.pools
         reservations = Dictionary(uniqueKeysWithValues: recovered.reservations.map { ($0.name, $0) })
         nextJobID = recovered.nextJobID

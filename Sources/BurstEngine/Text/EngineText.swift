@@ -26,7 +26,7 @@ package struct EngineText: Sendable {
     static let invalidJobID = Refusal(code: 2017, text: "Invalid job id specified")
 
     /// A task that is split off takes the place of the array's record, which moves to the end (corpus arrays).
-    private static func inListOrder(_ jobs: [UInt32: EngineJob]) -> [EngineJob] {
+    private static func inListOrder(_ jobs: JobTable) -> [EngineJob] {
         var places: [UInt32: UInt32] = [:]
         var tasks: [UInt32: [UInt32]] = [:]
         for job in jobs.values where job.arrayJobID != 0 && job.id != job.arrayJobID {

@@ -9,4 +9,7 @@ void bb_memory_share(void);
 /// Gives freed memory back to the system.
 void bb_memory_return(void);
 
+/// Has the kernel begin to write a file's pages, without waiting for them; fsync(2) does that.
+void bb_begin_writing(int fd);
+
 #endif
