@@ -138,7 +138,9 @@ let package = Package(
         tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
-        tests("ScenarioTests", "BurstTestSupport", exclude: ["Scenarios"]),
+        tests(
+            "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",
+            exclude: ["Scenarios"]),
         tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(

@@ -15,7 +15,7 @@ struct Player {
     }
 
     /// How long what must come may take, in seconds.
-    private var limit: Double { faults.isEmpty ? 100 : 5 }
+    private var limit: Double { faults.isEmpty ? (isRecording && stage.side == .burst ? 25 : 100) : 5 }
     private static let calls = Room.home + "/ctl/calls"
 
     mutating func play() throws {
@@ -131,7 +131,13 @@ struct Player {
         let wanted = Scenario.expected(expected, by: stage.side)
         let printed = Normal.settled(printed, by: wanted)
         if printed == wanted { return }
-        if isRecording, let new = Scenario.recorded(printed, over: expected) {
+        let new =
+            !isRecording
+            ? nil
+            : stage.side == .burst
+                ? Scenario.compared(printed, over: expected)
+                : Scenario.recorded(printed, over: expected)
+        if let new {
             edits.append((place, new))
         } else {
             faults.append("line \(line): \(what)\n" + Difference.unified(expected: wanted, printed: printed))

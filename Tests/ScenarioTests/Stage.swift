@@ -119,7 +119,7 @@ final class BurstStage: Room, ScenarioStage {
     private let controller = "/srv/ref/run/burstd.pid"
     private static let socket = "/srv/ref/run/burstd.sock"
     private static let command =
-        "/srv/ref/built/burstd --config /srv/ref/etc --state /srv/ref/state --socket \(socket)"
+        "/srv/ref/built/burstd -D --config /srv/ref/etc --state /srv/ref/state --socket \(socket)"
 
     static var missingPrograms: String? {
         let absent = ["burstd", "burst"].filter { access(Programs.path(of: $0), X_OK) != 0 }
