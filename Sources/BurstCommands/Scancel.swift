@@ -142,6 +142,8 @@ package enum Scancel {
                 }
             }
             return status
+        case .refused(_, 2017, _, _) where command.signal == nil && !command.batchOnly && !isVerbose:
+            return 0
         case .refused(_, let code, let text, let notes):
             for note in notes { console.complain("\(invocation.name): error: \(note)") }
             if let job = command.jobs.first {

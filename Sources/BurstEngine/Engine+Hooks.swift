@@ -328,10 +328,8 @@ extension Engine {
         if let running { out.effects.append(.killCall(running)) }
         change(id, at: now) {
             $0.flags.remove(.stageOut)
-            if $0.state.isFinal, $0.reason == .none || $0.reasonText == Self.stageOutText {
-                $0.reason = .none
-                $0.reasonText = nil
-            }
+            // Why it ended stays.
+            if $0.state.isFinal, $0.reason == .none || $0.reasonText == Self.stageOutText { $0.reasonText = nil }
             $0.buffer?.stage = .teardown(BufferWork.Teardown(hurry: hurry, then: then, after: running))
         }
         if running == nil { callTeardown(id, at: now) }

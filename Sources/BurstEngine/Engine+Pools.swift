@@ -24,12 +24,30 @@ extension Engine {
         guard message != nil, let reading else { return }
         for fault in reading.faults { log(.error, fault) }
         guard !reading.pools.isEmpty else { return }
-        take(reading.pools)
+        take(reading.pools, isFirst: !wasKnown)
         wantPass(at: now)
     }
 
-    private mutating func take(_ reported: [ReportedPool]) {
+    /// `Pools=` of burst_buffer.conf: a pool of datawarp's that lua only lists (spec §1.3).
+    mutating func addPoolsOfConf() {
+        for name in settings.plugin?.listedPools ?? [] where !pools.contains(where: { $0.name == name }) {
+            pools.append(EnginePool(name: name, isReported: false))
+            poolsChanged = true
+        }
+    }
+
+    /// - Parameter isFirst: since the start: then the order is that of the report.
+    private mutating func take(_ reported: [ReportedPool], isFirst: Bool) {
         let before = pools
+        if isFirst {
+            let listed = Set(settings.plugin?.listedPools ?? [])
+            var order = pools.filter { listed.contains($0.name) }
+            for pool in reported where !listed.contains(pool.name) {
+                order += pools.filter { known in known.name == pool.name && !order.contains { $0.name == known.name } }
+            }
+            order += pools.filter { known in !order.contains { $0.name == known.name } }
+            pools = order
+        }
         var seen: Set<String> = []
         for pool in reported {
             seen.insert(pool.name)

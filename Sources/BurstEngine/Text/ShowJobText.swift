@@ -75,7 +75,8 @@ extension EngineText {
         text.add(text: outputPath(job))
         optional("BurstBuffer=", job.buffer?.spec)
         if settings.plugin != nil { optional("BurstBufferState=", job.buffer?.stage.state.name) }
-        if !job.mailTypes.isEmpty {
+        // A job that wants mail about its stage-out alone has no line: the word is not printed (corpus mail).
+        if !job.mailTypes.slurmText.isEmpty {
             startLine(&text)
             text.add("MailUser=")
             text.add(text: job.mailUser ?? job.userName)
@@ -116,7 +117,8 @@ extension EngineText {
         text.add(text: "\(job.userName)(\(job.uid)) GroupId=\(group)(\(job.gid)) MCS_label=N/A")
         startLine(&text)
         text.add("Priority=")
-        text.add(number: job.priority)
+        // Slurm takes a suspended job's priority away until it is resumed.
+        text.add(number: job.state == .suspended ? 0 : job.priority)
         text.add(" Nice=")
         text.add(number: job.nice)
         text.add(" Account=")
@@ -127,8 +129,9 @@ extension EngineText {
         text.add("JobState=")
         text.add(text: job.shownState.name)
         text.add(" Reason=")
-        // Blanks of a description become underscores (spec §8.3).
-        text.add(text: String(decoding: job.shownReason.utf8.map { $0 == 0x20 ? 0x5f : $0 }, as: UTF8.self))
+        // Blanks of a description become underscores (spec §8.3), as do ends of lines (corpus fail-odd-answers).
+        text.add(
+            text: String(decoding: job.shownReason.utf8.map { $0 == 0x20 || $0 == 0x0a ? 0x5f : $0 }, as: UTF8.self))
         text.add(" Dependency=")
         text.add(or: "(null)", job.dependency)
         startLine(&text)
@@ -243,11 +246,11 @@ extension EngineJob {
 }
 
 extension EngineJob.MailTypes {
-    /// `INVALID_DEPEND,BEGIN,END`, in Slurm's order.
+    /// `INVALID_DEPEND,BEGIN,END`, in Slurm's order; it leaves STAGE_OUT out.
     package var slurmText: String {
         let words: [(EngineJob.MailTypes, String)] = [
             (.arrayTasks, "ARRAY_TASKS"), (.invalidDependency, "INVALID_DEPEND"), (.begin, "BEGIN"), (.end, "END"),
-            (.fail, "FAIL"), (.requeue, "REQUEUE"), (.stageOut, "STAGE_OUT"), (.time50, "TIME_LIMIT_50"),
+            (.fail, "FAIL"), (.requeue, "REQUEUE"), (.time50, "TIME_LIMIT_50"),
             (.time80, "TIME_LIMIT_80"), (.time90, "TIME_LIMIT_90"), (.time100, "TIME_LIMIT"),
         ]
         return words.filter { contains($0.0) }.map(\.1).joined(separator: ",")
