@@ -381,7 +381,11 @@ extension Engine {
             $0.buffer?.stage = .complete
         }
         if job.state.isFinal {
-            if then == .end, job.mailTypes.contains(.stageOut) { mailStageOut(job, at: now) }
+            if then == .end, job.mailTypes.contains(.stageOut) {
+                mailStageOut(job, at: now)
+                // It is sent once; Slurm takes the wish away too (corpus mail).
+                change(id, at: now) { $0.mailTypes.remove(.stageOut) }
+            }
             timers.add((job.end ?? now).adding(seconds: settings.minJobAgeSeconds), job: id)
         } else if let begin = job.begin {
             timers.add(max(begin, now), job: id)

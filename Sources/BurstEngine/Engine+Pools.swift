@@ -39,15 +39,6 @@ extension Engine {
     /// - Parameter isFirst: since the start: then the order is that of the report.
     private mutating func take(_ reported: [ReportedPool], isFirst: Bool) {
         let before = pools
-        if isFirst {
-            let listed = Set(settings.plugin?.listedPools ?? [])
-            var order = pools.filter { listed.contains($0.name) }
-            for pool in reported where !listed.contains(pool.name) {
-                order += pools.filter { known in known.name == pool.name && !order.contains { $0.name == known.name } }
-            }
-            order += pools.filter { known in !order.contains { $0.name == known.name } }
-            pools = order
-        }
         var seen: Set<String> = []
         for pool in reported {
             seen.insert(pool.name)
@@ -60,7 +51,7 @@ extension Engine {
                     "Pool \(pool.name): quantity \(quantity) times granularity \(granularity) is more than 2^64-1 bytes"
                 )
             }
-            let total = overflow ? UInt64.max : product
+            let total = overflow ? 0 : product
             var free: UInt64?
             if let reportedFree = pool.free {
                 if reportedFree > pool.quantity {
@@ -89,6 +80,17 @@ extension Engine {
             pools[index].total = 0
             pools[index].reportedFree = nil
             pools[index].isReported = false
+        }
+        if isFirst {
+            let listed = Set(settings.plugin?.listedPools ?? [])
+            let names = reported.map(\.name)
+            pools = pools.enumerated().sorted { left, right in
+                func rank(_ place: Int, _ pool: EnginePool) -> (Int, Int) {
+                    if listed.contains(pool.name) { return (0, place) }
+                    return names.firstIndex(of: pool.name).map { (1, $0) } ?? (2, place)
+                }
+                return rank(left.offset, left.element) < rank(right.offset, right.element)
+            }.map(\.element)
         }
         if pools != before { poolsChanged = true }
     }

@@ -41,7 +41,8 @@ extension EngineText {
             let uid = jobs[place].uid
             if isLimited, uid != viewer.uid { continue }
             let (number, task) = jobs[place].place
-            keys.append((uid % 100, created.milliseconds, number, task, place))
+            // Those of one second stand in the order in which they are considered.
+            keys.append((uid % 100, created.milliseconds / 1000, number, task, place))
         }
         keys.sort { ($0.bucket, $1.created, $1.number, $1.task) < ($1.bucket, $0.created, $0.number, $0.task) }
         return keys.map(\.place)

@@ -75,8 +75,7 @@ extension EngineText {
         text.add(text: outputPath(job))
         optional("BurstBuffer=", job.buffer?.spec)
         if settings.plugin != nil { optional("BurstBufferState=", job.buffer?.stage.state.name) }
-        // A job that wants mail about its stage-out alone has no line: the word is not printed (corpus mail).
-        if !job.mailTypes.slurmText.isEmpty {
+        if !job.mailTypes.isEmpty {
             startLine(&text)
             text.add("MailUser=")
             text.add(text: job.mailUser ?? job.userName)
@@ -246,11 +245,11 @@ extension EngineJob {
 }
 
 extension EngineJob.MailTypes {
-    /// `INVALID_DEPEND,BEGIN,END`, in Slurm's order; it leaves STAGE_OUT out.
+    /// `INVALID_DEPEND,BEGIN,END`, in Slurm's order.
     package var slurmText: String {
         let words: [(EngineJob.MailTypes, String)] = [
             (.arrayTasks, "ARRAY_TASKS"), (.invalidDependency, "INVALID_DEPEND"), (.begin, "BEGIN"), (.end, "END"),
-            (.fail, "FAIL"), (.requeue, "REQUEUE"), (.time50, "TIME_LIMIT_50"),
+            (.fail, "FAIL"), (.requeue, "REQUEUE"), (.stageOut, "STAGE_OUT"), (.time50, "TIME_LIMIT_50"),
             (.time80, "TIME_LIMIT_80"), (.time90, "TIME_LIMIT_90"), (.time100, "TIME_LIMIT"),
         ]
         return words.filter { contains($0.0) }.map(\.1).joined(separator: ",")
