@@ -153,7 +153,9 @@ let package = Package(
         tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
-        tests("ScenarioTests", "BurstTestSupport", exclude: ["Scenarios"]),
+        tests(
+            "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",
+            exclude: ["Scenarios"]),
         tests(
             "EngineEndToEndTests", "BurstClient", "BurstWire", "BurstStore", "BurstEngine", "BurstModel",
             "BurstTestSupport", "burst", "burstd", "burst-scriptd", "burst-stepd"),

@@ -60,6 +60,10 @@ package struct BatchOrder: Sendable {
         guard ofScript.count == 1 else {
             throw Fault("a heterogeneous job cannot be submitted here; submit its components as jobs of their own")
         }
+        if let licenses = options.licenses, !licenses.isEmpty {
+            // None are configured here.
+            throw Fault("Batch job submission failed: Invalid license specification")
+        }
         if options.burstBuffer != nil, options.burstBufferFile != nil {
             throw Fault("Cannot specify both --burst-buffer and --bbf")
         }

@@ -140,6 +140,7 @@ package struct ConfigFolder: SettingsReader {
         plugin.stageInTimeout = conf.stageInTimeout
         plugin.stageOutTimeout = conf.stageOutTimeout
         plugin.pollInterval = conf.pollInterval
+        plugin.listedPools = conf.pools.map(\.name)
         plugin.shown.granularity = conf.granularity
         plugin.shown.flags = conf.flags.text
         plugin.shown.validateTimeout = conf.validateTimeout

@@ -63,6 +63,8 @@ extension Engine {
         switch command {
         case .cancel(_, let hurry, let signal, let batchOnly):
             if let signal, signal != 9 { return send(signal, batchOnly: batchOnly, to: job) }
+            // There is no script any more (corpus cancel-many).
+            if batchOnly, job.state.isFinal { return .invalidJobID }
             return cancel(job, hurry: hurry, at: now)
         case .hold(_, let byUser): return hold(job, byUser: byUser || !caller.isOperator, at: now)
         case .release: return release(job, by: caller, at: now)
@@ -75,7 +77,7 @@ extension Engine {
 
     private mutating func send(_ signal: Int32, batchOnly: Bool, to job: EngineJob) -> SlurmError? {
         guard job.state == .running, !job.flags.contains(.configuring) else {
-            return job.state == .pending ? .jobNotRunning : .alreadyDone
+            return job.state == .pending ? .jobNotRunning : .invalidJobID
         }
         out.effects.append(.signalStep(job.id, .signal(signal, batchOnly: batchOnly)))
         return nil

@@ -4,6 +4,10 @@ import BurstModel
 extension Engine {
     func dependencyState(of job: EngineJob, at now: Timestamp) -> Dependency.Verdict {
         guard let text = job.dependency, let dependency = try? Dependency(text) else { return .satisfied }
+        return verdict(of: dependency, for: job, at: now)
+    }
+
+    private func verdict(of dependency: Dependency, for job: EngineJob, at now: Timestamp) -> Dependency.Verdict {
         let isOnlyOne =
             !dependency.items.contains { $0.kind == .singleton }
             || !jobs.values.contains {
@@ -12,6 +16,21 @@ extension Engine {
         return dependency.verdict(usesBuffer: job.buffer != nil, task: job.arrayTaskID, isOnlyOne: isOnlyOne) {
             facts($0, at: now)
         }
+    }
+
+    /// What is left of it and how that stands, as Slurm's commands print it; nil: nothing.
+    func dependencyText(of job: EngineJob, at now: Timestamp) -> String? {
+        guard let text = job.dependency else { return nil }
+        guard let dependency = try? Dependency(text) else { return text }
+        var open = dependency
+        func state(_ item: Dependency.Item) -> Dependency.Verdict {
+            var one = dependency
+            one.items = [item]
+            return verdict(of: one, for: job, at: now)
+        }
+        if dependency.needsAll { open.items.removeAll { state($0) == .satisfied } }
+        guard !open.items.isEmpty else { return nil }
+        return open.text { state($0) == .never ? "failed" : "unfulfilled" }
     }
 
     private func facts(_ target: Dependency.Target, at now: Timestamp) -> Dependency.Facts? {

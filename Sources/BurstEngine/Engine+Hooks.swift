@@ -328,10 +328,8 @@ extension Engine {
         if let running { out.effects.append(.killCall(running)) }
         change(id, at: now) {
             $0.flags.remove(.stageOut)
-            if $0.state.isFinal, $0.reason == .none || $0.reasonText == Self.stageOutText {
-                $0.reason = .none
-                $0.reasonText = nil
-            }
+            // Why it ended stays.
+            if $0.state.isFinal, $0.reason == .none || $0.reasonText == Self.stageOutText { $0.reasonText = nil }
             $0.buffer?.stage = .teardown(BufferWork.Teardown(hurry: hurry, then: then, after: running))
         }
         if running == nil { callTeardown(id, at: now) }
@@ -383,7 +381,11 @@ extension Engine {
             $0.buffer?.stage = .complete
         }
         if job.state.isFinal {
-            if then == .end, job.mailTypes.contains(.stageOut) { mailStageOut(job, at: now) }
+            if then == .end, job.mailTypes.contains(.stageOut) {
+                mailStageOut(job, at: now)
+                // It is sent once; Slurm takes the wish away too (corpus mail).
+                change(id, at: now) { $0.mailTypes.remove(.stageOut) }
+            }
             timers.add((job.end ?? now).adding(seconds: settings.minJobAgeSeconds), job: id)
         } else if let begin = job.begin {
             timers.add(max(begin, now), job: id)

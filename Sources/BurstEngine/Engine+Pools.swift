@@ -24,11 +24,20 @@ extension Engine {
         guard message != nil, let reading else { return }
         for fault in reading.faults { log(.error, fault) }
         guard !reading.pools.isEmpty else { return }
-        take(reading.pools)
+        take(reading.pools, isFirst: !wasKnown)
         wantPass(at: now)
     }
 
-    private mutating func take(_ reported: [ReportedPool]) {
+    /// `Pools=` of burst_buffer.conf: a pool of datawarp's that lua only lists (spec §1.3).
+    mutating func addPoolsOfConf() {
+        for name in settings.plugin?.listedPools ?? [] where !pools.contains(where: { $0.name == name }) {
+            pools.append(EnginePool(name: name, isReported: false))
+            poolsChanged = true
+        }
+    }
+
+    /// - Parameter isFirst: since the start: then the order is that of the report.
+    private mutating func take(_ reported: [ReportedPool], isFirst: Bool) {
         let before = pools
         var seen: Set<String> = []
         for pool in reported {
@@ -42,7 +51,7 @@ extension Engine {
                     "Pool \(pool.name): quantity \(quantity) times granularity \(granularity) is more than 2^64-1 bytes"
                 )
             }
-            let total = overflow ? UInt64.max : product
+            let total = overflow ? 0 : product
             var free: UInt64?
             if let reportedFree = pool.free {
                 if reportedFree > pool.quantity {
@@ -71,6 +80,17 @@ extension Engine {
             pools[index].total = 0
             pools[index].reportedFree = nil
             pools[index].isReported = false
+        }
+        if isFirst {
+            let listed = Set(settings.plugin?.listedPools ?? [])
+            let names = reported.map(\.name)
+            pools = pools.enumerated().sorted { left, right in
+                func rank(_ place: Int, _ pool: EnginePool) -> (Int, Int) {
+                    if listed.contains(pool.name) { return (0, place) }
+                    return names.firstIndex(of: pool.name).map { (1, $0) } ?? (2, place)
+                }
+                return rank(left.offset, left.element) < rank(right.offset, right.element)
+            }.map(\.element)
         }
         if pools != before { poolsChanged = true }
     }

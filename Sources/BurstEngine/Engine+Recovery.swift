@@ -5,6 +5,12 @@ import BurstModel
 extension Engine {
     mutating func recover(at now: Timestamp) {
         if settings.plugin != nil { askPools(at: now) }
+        // Pools are those that the script of this life reports; older ones matter as far as they are in use.
+        if pools.contains(where: { $0.used == 0 }) {
+            pools.removeAll { $0.used == 0 }
+            poolsChanged = true
+        }
+        addPoolsOfConf()
         for job in jobs.values.sorted(by: { $0.id < $1.id }) {
             if job.flags.contains(.processing) { change(job.id, at: now) { $0.flags.remove(.processing) } }
             if let begin = job.begin { timers.add(begin, job: job.id) }
@@ -61,7 +67,7 @@ extension Engine {
             if $0.state.isFinal {
                 $0.flags.insert(.stageOut)
                 if $0.reason != .timeLimit {
-                    $0.reason = .none
+                    $0.reason = $0.state == .failed ? .nonZeroExitCode : .none
                     $0.reasonText = Self.stageOutText
                 }
             }

@@ -69,6 +69,9 @@ extension Engine {
         case .delete(let name):
             guard reservations.removeValue(forKey: name) != nil else { return refuse(.reservationInvalid) }
             out.records.append(.forgetReservation(name))
+            for job in jobs.values where job.reservation == name && job.state.isFinal {
+                change(job.id, at: now) { $0.reservation = nil }
+            }
             reply(request, .reserved(name))
         }
         wantPass(at: now)

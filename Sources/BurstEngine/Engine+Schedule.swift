@@ -62,8 +62,7 @@ extension Engine {
         // What an earlier run still has to do comes first.
         switch job.buffer?.stage {
         case .postRun, .stagingOut, .teardown, .postRunFailed, .stageOutFailed, .running, .preRun: return
-        case .complete: change(job.id, at: now) { $0.buffer?.stage = .pending }
-        case nil, .pending, .stagingIn, .stageInFailed, .stagedIn: break
+        case nil, .pending, .stagingIn, .stageInFailed, .stagedIn, .complete: break
         }
         if let begin = job.begin, begin > now {
             waits(job.id, .beginTime, keepsText: true, at: now)
@@ -76,7 +75,8 @@ extension Engine {
             }
         }
         switch dependencyState(of: job, at: now) {
-        case .satisfied: break
+        case .satisfied:
+            if job.dependency != nil { change(job.id, at: now) { $0.dependency = nil } }
         case .waits:
             waits(job.id, .dependency, at: now)
             return
@@ -98,6 +98,8 @@ extension Engine {
                 return
             }
         }
+        // A job that is run again gets a buffer again.
+        if job.buffer?.stage == .complete { change(job.id, at: now) { $0.buffer?.stage = .pending } }
         job = jobs[job.id] ?? job
         let expected = plan.start(of: job)
         switch job.buffer?.stage {
@@ -108,10 +110,6 @@ extension Engine {
             }
             switch fit(job) {
             case .fits:
-                guard expected <= now.adding(seconds: EngineLimits.stageAheadSeconds) else {
-                    waits(job.id, .priority, start: expected, at: now)
-                    return
-                }
                 stageIn(job.id, start: expected, at: now)
             case .waits: waits(job.id, .burstBufferResources, start: now, at: now)
             case .exceeds: waits(job.id, .burstBufferResources, start: now.adding(seconds: 365 * 86400), at: now)

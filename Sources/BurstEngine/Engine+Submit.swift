@@ -85,6 +85,8 @@ extension Engine {
             .action(ActionEntry(at: now, uid: pending.caller.uid, verb: "submit", jobID: job.id, outcome: "ok")))
         if let begin = job.begin { timers.add(begin, job: job.id) }
         reply(pending.request, .submitted(job.id, notes: pending.notes))
+        // A held array's tasks are split off, though none is staged (spec §3.5).
+        if job.isHeld, job.buffer != nil, !job.arrayTasksLeft.isEmpty { splitTasks(of: job.id, at: now) }
         wantPass(at: now)
     }
 

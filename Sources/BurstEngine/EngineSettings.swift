@@ -42,6 +42,8 @@ package struct EngineSettings: Sendable {
         package var stageOutTimeout: UInt32 = 86400
         /// Seconds between two calls that answer BUSY.
         package var pollInterval: UInt32 = 15
+        /// Names of `Pools=`, which the plugin of this name lists and no more (spec §1.3).
+        package var listedPools: [String] = []
         /// `Flags=`, timeouts and so on as `scontrol show burst` prints them, line by line.
         package var shown: Shown = Shown()
 
@@ -87,8 +89,6 @@ package enum EngineLimits {
     package static let burstBufferOptionBytesMax = 8192
     /// Bytes of a batch script: slurm.conf's `max_script_size` default.
     package static let scriptBytesMax = 4 * 1024 * 1024
-    /// Seconds ahead within which a job is staged in before its start (spec §6.4).
-    package static let stageAheadSeconds = 10 * 3600
 }
 
 /// Names of the files of a job, below `StateSaveLocation` (spec §3.7).

@@ -1,19 +1,26 @@
 import BurstModel
 
-/// Waiting jobs in the order in which they are considered: priority, then age.
+/// Waiting jobs in the order in which they are considered: priority, then age; tasks of an array one after the other.
 struct JobQueue: Sendable {
     struct Key: Hashable, Comparable, Sendable {
         /// Of two, that with the higher priority comes first.
         var priority: UInt32
+        /// The array's, or its own.
+        var number: UInt32
+        /// Tasks that are not split off come last.
+        var task: UInt32
         var id: UInt32
 
         init(_ job: EngineJob) {
             priority = job.priority
+            (number, task) = job.place
             id = job.id
         }
 
         static func < (left: Key, right: Key) -> Bool {
-            left.priority != right.priority ? left.priority > right.priority : left.id < right.id
+            left.priority != right.priority
+                ? left.priority > right.priority
+                : (left.number, left.task, left.id) < (right.number, right.task, right.id)
         }
     }
 
@@ -50,6 +57,13 @@ struct JobQueue: Sendable {
     mutating func remove(_ key: Key) {
         let place = place(key)
         if place < keys.count, keys[place] == key { keys.remove(at: place) }
+    }
+}
+
+extension EngineJob {
+    /// Among jobs of one priority: the array's id or its own, and the task.
+    var place: (number: UInt32, task: UInt32) {
+        arrayJobID == 0 ? (id, 0) : (arrayJobID, arrayTaskID ?? UInt32.max)
     }
 }
 

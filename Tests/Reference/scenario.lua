@@ -46,7 +46,9 @@ local function note(name, ...)
   if not content("keep") then return end
   for index = 1, select("#", ...) do
     local path = select(index, ...)
-    if type(path) == "string" and (path:match("/script$") or path:match("^/proc/%d+/fd/%d+$")) then
+    local is_script = type(path) == "string"
+      and (path:match("/script$") or path:match("/symbols$") or path:match("^/proc/%d+/fd/%d+$"))
+    if is_script then
       local file = io.open(path, "r")
       local job = path:match("job%.(%d+)/") or tostring((...))
       if file then put("seen-" .. job .. "-" .. name, file:read("*a"), "w") end

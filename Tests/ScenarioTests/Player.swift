@@ -16,6 +16,8 @@ struct Player {
 
     /// How long what must come may take, in seconds.
     private var limit: Double { faults.isEmpty ? 100 : 5 }
+    /// What is recorded is not waited for so long: later looks would come too late.
+    private var lookLimit: Double { isRecording && stage.side == .burst ? 15 : limit }
     private static let calls = Room.home + "/ctl/calls"
 
     mutating func play() throws {
@@ -78,7 +80,7 @@ struct Player {
         case .hooks(let expected, let place):
             let wanted = Scenario.expected(expected, by: stage.side)
             var calls: [String] = []
-            Wait.until(seconds: isRecording && wanted.isEmpty ? 2 : limit, every: 0.2) {
+            Wait.until(seconds: isRecording && wanted.isEmpty ? 2 : lookLimit, every: 0.2) {
                 calls = Normal.shortened(Normal.calls(stage.read(Self.calls)), by: wanted)
                 return calls == wanted
             }
@@ -105,7 +107,7 @@ struct Player {
     private mutating func eventually(_ name: String, _ commands: [Scenario.Command], at line: Int) throws {
         var printed: [[String]] = []
         let wanted = commands.map { Scenario.expected($0.expected, by: stage.side) }
-        try Wait.until(seconds: isRecording && wanted.allSatisfy(\.isEmpty) ? 2 : limit, every: 0.2) {
+        try Wait.until(seconds: isRecording && wanted.allSatisfy(\.isEmpty) ? 2 : lookLimit, every: 0.2) {
             printed = []
             for (command, wanted) in zip(commands, wanted) {
                 printed.append(Normal.settled(try print(command), by: wanted))
@@ -131,7 +133,13 @@ struct Player {
         let wanted = Scenario.expected(expected, by: stage.side)
         let printed = Normal.settled(printed, by: wanted)
         if printed == wanted { return }
-        if isRecording, let new = Scenario.recorded(printed, over: expected) {
+        let new =
+            !isRecording
+            ? nil
+            : stage.side == .burst
+                ? Scenario.compared(printed, over: expected)
+                : Scenario.recorded(printed, over: expected)
+        if let new {
             edits.append((place, new))
         } else {
             faults.append("line \(line): \(what)\n" + Difference.unified(expected: wanted, printed: printed))

@@ -117,6 +117,58 @@ struct Scenario: Sendable {
     }
 }
 
+extension Scenario {
+    /// The expected lines after burstd was asked: where it differs, Slurm's lines and then ours.
+    static func compared(_ printed: [String], over lines: [Line]) -> [String] {
+        struct Part {
+            var lines: ArraySlice<Line>
+            var wanted: [String]
+            var found: [String] = []
+            var isMarked: Bool { lines.contains { $0.mark != .all } }
+        }
+        var parts: [Part] = []
+        var index = 0
+        while index < lines.count {
+            var end = index + 1
+            if lines[index].mark != .all { end = lines[index...].firstIndex { $0.mark == .all } ?? lines.count }
+            parts.append(Part(lines: lines[index..<end], wanted: expected(Array(lines[index..<end]), by: .burst)))
+            index = end
+        }
+        // What we print besides belongs to the part before.
+        parts.insert(Part(lines: [], wanted: []), at: 0)
+        let owners = parts.indices.flatMap { place in parts[place].wanted.map { _ in place } }
+        var (place, next) = (0, 0)
+        for (sign, text) in Difference.lines(from: parts.flatMap(\.wanted), to: printed) {
+            if sign != "+" {
+                place = owners[next]
+                next += 1
+            }
+            if sign != "-" { parts[place].found.append(text) }
+        }
+        var result: [String] = []
+        var run: [Part] = []
+        func flush() {
+            if run.contains(where: { $0.wanted != $0.found }) {
+                for line in run.flatMap(\.lines) where line.mark != .burst {
+                    result.append((line.mark == .all ? "slurm" : line.mark.rawValue) + line.text)
+                }
+                let own = run.flatMap(\.found)
+                result += own.isEmpty ? ["burst-"] : own.map { "burst" + $0 }
+            } else {
+                for line in run.flatMap(\.lines) { result.append(line.mark.rawValue + line.text) }
+            }
+            run = []
+        }
+        for part in parts {
+            if !part.isMarked, part.wanted == part.found { flush() }
+            run.append(part)
+            if !part.isMarked, part.wanted == part.found { flush() }
+        }
+        flush()
+        return result
+    }
+}
+
 /// What is wrong with a scenario's file.
 struct ScenarioFault: Error, CustomStringConvertible {
     var line: Int

@@ -119,7 +119,7 @@ final class BurstStage: Room, ScenarioStage {
     private let controller = "/srv/ref/run/burstd.pid"
     private static let socket = "/srv/ref/run/burstd.sock"
     private static let command =
-        "/srv/ref/built/burstd --config /srv/ref/etc --state /srv/ref/state --socket \(socket)"
+        "/srv/ref/built/burstd -D --config /srv/ref/etc --state /srv/ref/state --socket \(socket)"
 
     static var missingPrograms: String? {
         let absent = ["burstd", "burst"].filter { access(Programs.path(of: $0), X_OK) != 0 }
@@ -146,7 +146,9 @@ final class BurstStage: Room, ScenarioStage {
 
     func start(conf: [String], options: String) throws {
         try furnish(conf: conf)
-        try must("\(Self.command) \(options) </dev/null >>/srv/ref/log/burstd.log 2>&1 & echo $! >\(controller)")
+        // slurmctld's -c; burstd has no such option: who wants that empties the folder.
+        if options == "-c" { try must("rm -rf /srv/ref/state/*") }
+        try must("\(Self.command) </dev/null >>/srv/ref/log/burstd.log 2>&1 & echo $! >\(controller)")
         let isReady = try Wait.until(seconds: 30, every: 0.1) {
             try run("root", "scontrol show burst").end == .exited(0)
         }

@@ -15,7 +15,15 @@ package struct EngineText: Sendable {
     package init(_ engine: Engine, at now: Timestamp, for viewer: Caller) {
         settings = engine.settings
         pools = engine.pools
-        jobs = Self.inListOrder(engine.jobs)
+        var jobs = engine.jobs
+        for job in engine.jobs.values where job.dependency != nil {
+            jobs[job.id]?.dependency = engine.dependencyText(of: job, at: now)
+        }
+        // An expected start that has passed is now.
+        for job in engine.jobs.values where job.state == .pending {
+            if let start = job.start, start < now { jobs[job.id]?.start = now }
+        }
+        self.jobs = Self.inListOrder(jobs)
         reservations = engine.reservations.values.sorted { ($0.start, $0.name) < ($1.start, $1.name) }
         nextJobID = engine.nextJobID
         self.now = now

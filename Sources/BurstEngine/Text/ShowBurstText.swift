@@ -35,14 +35,16 @@ extension EngineText {
     /// - Returns: places in `jobs`.
     func visibleBuffers(_ plugin: EngineSettings.Plugin) -> [Int] {
         let isLimited = plugin.hidesOthers && !viewer.isOperator
-        var keys: [(bucket: UInt32, created: Int64, place: Int)] = []
+        var keys: [(bucket: UInt32, created: Int64, number: UInt32, task: UInt32, place: Int)] = []
         for place in jobs.indices {
             guard let created = jobs[place].buffer?.created else { continue }
             let uid = jobs[place].uid
             if isLimited, uid != viewer.uid { continue }
-            keys.append((uid % 100, created.milliseconds, place))
+            let (number, task) = jobs[place].place
+            // Those of one second stand in the order in which they are considered.
+            keys.append((uid % 100, created.milliseconds / 1000, number, task, place))
         }
-        keys.sort { ($0.bucket, $1.created, $1.place) < ($1.bucket, $0.created, $0.place) }
+        keys.sort { ($0.bucket, $1.created, $1.number, $1.task) < ($1.bucket, $0.created, $0.number, $0.task) }
         return keys.map(\.place)
     }
 

@@ -116,7 +116,8 @@ extension EngineText {
         text.add(text: "\(job.userName)(\(job.uid)) GroupId=\(group)(\(job.gid)) MCS_label=N/A")
         startLine(&text)
         text.add("Priority=")
-        text.add(number: job.priority)
+        // Slurm takes a suspended job's priority away until it is resumed.
+        text.add(number: job.state == .suspended ? 0 : job.priority)
         text.add(" Nice=")
         text.add(number: job.nice)
         text.add(" Account=")
@@ -127,8 +128,9 @@ extension EngineText {
         text.add("JobState=")
         text.add(text: job.shownState.name)
         text.add(" Reason=")
-        // Blanks of a description become underscores (spec §8.3).
-        text.add(text: String(decoding: job.shownReason.utf8.map { $0 == 0x20 ? 0x5f : $0 }, as: UTF8.self))
+        // Blanks of a description become underscores (spec §8.3), as do ends of lines (corpus fail-odd-answers).
+        text.add(
+            text: String(decoding: job.shownReason.utf8.map { $0 == 0x20 || $0 == 0x0a ? 0x5f : $0 }, as: UTF8.self))
         text.add(" Dependency=")
         text.add(or: "(null)", job.dependency)
         startLine(&text)
