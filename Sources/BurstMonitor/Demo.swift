@@ -28,7 +28,8 @@ final class DemoSource: BoardSource {
             throw Refusal("--demo: pipe: \(String(cString: strerror(errno)))", code: 1)
         }
         let child = try Self.spawn(
-            ["/proc/self/exe", MonitorProgram.keeperOption, resources, burstd], input: life[0], output: answer[1])
+            ["burstmon", MonitorProgram.keeperOption, resources, burstd], program: "/proc/self/exe", input: life[0],
+            output: answer[1])
         close(life[0])
         close(answer[1])
         defer { close(answer[0]) }
@@ -112,7 +113,11 @@ final class DemoSource: BoardSource {
     }
 
     /// Starts a program of ours in a session of its own, so that no key of the terminal reaches it.
-    static func spawn(_ words: [String], input: Int32, output: Int32, errors: Int32? = nil) throws -> pid_t {
+    /// - Parameter program: its file where that is not the first word.
+    static func spawn(
+        _ words: [String], program: String? = nil, input: Int32, output: Int32, errors: Int32? = nil
+    ) throws -> pid_t {
+        let program = program ?? words[0]
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -137,9 +142,9 @@ final class DemoSource: BoardSource {
         let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for word in arguments { free(word) } }
         var child: pid_t = 0
-        let status = posix_spawn(&child, words[0], &actions, &attributes, arguments, environ)
+        let status = posix_spawn(&child, program, &actions, &attributes, arguments, environ)
         guard status == 0 else {
-            throw Refusal("--demo: \(words[0]): \(String(cString: strerror(status)))", code: 1)
+            throw Refusal("--demo: \(program): \(String(cString: strerror(status)))", code: 1)
         }
         return child
     }

@@ -106,10 +106,12 @@ function slurm_bb_data_out(job, script)
 	local text = failure(job, script, "data_out")
 	if text then return slurm.ERROR, text end
 	local count, pause = (wish(script, "out") or "2 1"):match("^(%d+) ([%d.]+)$")
+	-- There may be more results than there was input.
+	local inputs = tonumber((wish(script, "in") or "2"):match("^%d+"))
 	local ok, why = sh("mkdir -p " .. root .. "/results/" .. job)
 	if not ok then return slurm.ERROR, why end
 	return copy(
-		function(number) return folder(job) .. "/in" .. number end,
+		function(number) return folder(job) .. "/in" .. (number - 1) % inputs + 1 end,
 		function(number) return root .. "/results/" .. job .. "/out" .. number end, tonumber(count), pause)
 end
 
