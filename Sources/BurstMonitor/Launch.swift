@@ -130,7 +130,8 @@ package struct Launch {
         onChange: @escaping @Sendable () -> Void, prepare: @escaping @Sendable (Board) -> Void
     ) throws -> Collector {
         if let missing = missingTools() {
-            throw Refusal(missing, code: ExitCode.failure.rawValue)
+            throw Refusal(
+                "\(missing): install slurm-client, or try burstmon --demo", code: ExitCode.failure.rawValue)
         }
         return Collector(
             runner: SubprocessRunner(environment: environment), settings: collectorSettings(), zone: zone,
@@ -168,11 +169,10 @@ package struct Launch {
         (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map(String.init)
     }
 
-    /// One line where Slurm's commands cannot be found; nil where they can.
+    /// Which of Slurm's commands cannot be found, and where; nil where they can.
     private func missingTools() -> String? {
         for tool in ["scontrol", "squeue"] where !folders.contains(where: { Places.isProgram($0 + "/" + tool) }) {
-            return
-                "\(tool) is not in PATH (\(folders.joined(separator: ":"))): install slurm-client, or try burstmon --demo"
+            return "\(tool) is not in PATH (\(folders.joined(separator: ":")))"
         }
         return nil
     }
@@ -184,7 +184,8 @@ package struct Launch {
     /// still, unless a burstd answers.
     private func whyNoSlurm(_ socket: String) -> String? {
         let scontrol = folders.lazy.map { $0 + "/scontrol" }.first(where: Places.isProgram)
-        guard missingTools() == nil, let scontrol else { return "there is no scontrol in PATH" }
+        if let missing = missingTools() { return missing }
+        guard let scontrol else { return nil }
         // The command line of burstd under Slurm's name: its daemon is asked directly.
         if let path = realpath(scontrol, nil) {
             defer { free(path) }
