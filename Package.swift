@@ -81,7 +81,8 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
         module("BurstClient", "BurstWire"),
         .target(name: "CSys", publicHeadersPath: "include"),
-        // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by burst-scriptd.
+        // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by
+        // burst-scriptd.
         module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
         .target(
             name: "CLuaGlue", publicHeadersPath: "include",
@@ -111,7 +112,10 @@ let package = Package(
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "BurstSteps", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
-        tests("SimulationTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
+        tests("SimulationTests", "BurstTestSupport"),
+        .executableTarget(
+            name: "engine-simulation", dependencies: ["BurstTestSupport"], path: "Tests/engine-simulation",
+            swiftSettings: settings),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstClient", "BurstWire", "BurstTestSupport"),

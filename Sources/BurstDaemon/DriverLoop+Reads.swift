@@ -49,6 +49,14 @@ extension DriverLoop {
             } else {
                 client.refuse(id, "\(DaemonLimits.subscribersMax) monitors watch already, and no more can")
             }
+        case .query(let sql, let json):
+            kitchen.cook {
+                do throws(StateFault) {
+                    client.answer(.body(id), body: try parts.store.query(sql, json: json))
+                } catch {
+                    client.refuse(id, "\(error)")
+                }
+            }
         case .check(let repair): check(question, repair: repair)
         case .submit, .command, .reserve, .ping, .reconfigure, .shutdown: break
         }
@@ -213,15 +221,7 @@ extension DriverLoop {
             lines.append(
                 "missing: \(EnginePaths.script(job.id, in: parts.files.state)): job \(job.id) cannot run; cancel it")
         }
-        var used: [String: UInt64] = [:]
-        for job in engine.jobs.values {
-            guard let buffer = job.buffer, buffer.created != nil, let pool = buffer.pool else { continue }
-            used[pool, default: 0] &+= buffer.size
-        }
-        for pool in engine.pools where pool.used != used[pool.name, default: 0] {
-            lines.append(
-                "account: pool \(pool.name) is charged \(pool.used), its buffers make \(used[pool.name, default: 0])")
-        }
+        lines += EngineChecks.faults(in: engine).map { "account: \($0)" }
         let (client, id, store) = (question.client, question.id, parts.store)
         driver.kitchen.cook { [lines] in
             let all = lines + store.check()

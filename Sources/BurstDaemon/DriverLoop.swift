@@ -303,7 +303,7 @@ final class DriverLoop {
                 question.client.answer(.ok(question.id))
                 parts.log(HookLogLine(.info, "shutdown was asked for by \(caller.userName)"))
                 parts.onShutdown()
-            case .check:
+            case .check, .query:
                 guard caller.isOperator else { throw .notOperator }
                 readers.append(question)
             case .show, .list, .wait, .trace, .subscribe: readers.append(question)

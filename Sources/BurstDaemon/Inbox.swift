@@ -2,7 +2,8 @@ internal import Glibc
 
 /// The driver's queue: many write, one thread reads and sleeps while there is nothing.
 ///
-/// Answers of hooks and steps are always taken: there are only so many under way. Clients' questions have a limit, beyond
+/// Answers of hooks and steps are always taken: there are only so many under way. Clients' questions have a limit,
+/// beyond
 /// which they stay where they are.
 final class Inbox<Item: Sendable>: @unchecked Sendable {
     // Guarded by `lock`.

@@ -23,6 +23,9 @@ enum Orders {
             throw Refusal(code: 0, text: "the batch script is not UTF-8 text")
         }
         guard !text.utf8.contains(0) else { throw Refusal(code: 0, text: "the batch script holds a NUL byte") }
+        guard !submission.arguments.contains(where: { $0.utf8.contains(0) }) else {
+            throw Refusal(code: 0, text: "an argument of the script holds a NUL byte")
+        }
         var order = SubmitOrder(
             script: text, name: submission.name, workDir: submission.workDir, uid: owner.user.uid,
             gid: owner.user.gid, userName: owner.user.name)
@@ -30,6 +33,7 @@ enum Orders {
         order.burstBuffer = submission.burstBuffer
         order.environment = submission.environment
         order.command = submission.command
+        order.arguments = submission.arguments
         order.submitLine = submission.submitLine
         order.partition = submission.partition
         order.account = submission.account

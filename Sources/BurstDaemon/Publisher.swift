@@ -3,7 +3,8 @@ import BurstModel
 import BurstWire
 import Synchronization
 
-/// Pushes to those who subscribed: only what changed, never more often than they want, and never behind a push that they
+/// Pushes to those who subscribed: only what changed, never more often than they want, and never behind a push that
+/// they
 /// have not taken yet.
 package final class Publisher: Sendable {
     private struct Subscriber {

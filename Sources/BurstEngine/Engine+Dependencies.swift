@@ -4,9 +4,11 @@ import BurstModel
 extension Engine {
     func dependencyState(of job: EngineJob, at now: Timestamp) -> Dependency.Verdict {
         guard let text = job.dependency, let dependency = try? Dependency(text) else { return .satisfied }
-        let isOnlyOne = !jobs.values.contains {
-            $0.id < job.id && $0.uid == job.uid && $0.name == job.name && !$0.state.isFinal
-        }
+        let isOnlyOne =
+            !dependency.items.contains { $0.kind == .singleton }
+            || !jobs.values.contains {
+                $0.id < job.id && $0.uid == job.uid && $0.name == job.name && !$0.state.isFinal
+            }
         return dependency.verdict(usesBuffer: job.buffer != nil, task: job.arrayTaskID, isOnlyOne: isOnlyOne) {
             facts($0, at: now)
         }

@@ -121,6 +121,8 @@ extension Engine {
                 ["\(UInt64(job.tasks) * UInt64(job.cpusPerTask)) CPUs are asked for: there are \(settings.cpus)"])
         }
         job.timeLimitMinutes = order.timeLimitMinutes ?? settings.defaultTimeLimitMinutes
+        // Slurm's INFINITE: `--time=UNLIMITED`.
+        if job.timeLimitMinutes == UInt32.max { job.timeLimitMinutes = nil }
         if let most = settings.maxTimeLimitMinutes, (job.timeLimitMinutes ?? UInt32.max) > most {
             guard order.timeLimitMinutes == nil else { throw SubmissionFault(.invalidTimeLimit) }
             job.timeLimitMinutes = most
@@ -154,6 +156,7 @@ extension Engine {
         job.qos = order.qos
         job.comment = order.comment
         job.command = order.command
+        job.arguments = order.arguments
         job.submitLine = order.submitLine
         job.workDir = order.workDir
         job.stdIn = order.stdIn ?? "/dev/null"

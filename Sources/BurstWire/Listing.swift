@@ -1,7 +1,8 @@
 internal import FoundationEssentials
 
 /// What `list` answers of the history: the body is a JSON object with one list, named as the question:
-/// `{"changes": [...]}`. Names are written with underscores, times are RFC 3339 in UTC, sizes are bytes or units as the pool
+/// `{"changes": [...]}`. Names are written with underscores, times are RFC 3339 in UTC, sizes are bytes or units as
+/// the pool
 /// counts. What is not known is absent.
 package enum Listing {
     package struct Change: Codable, Hashable, Sendable {
@@ -45,7 +46,8 @@ package enum Listing {
         }
     }
 
-    /// A call of a hook: a line of `trace`, and the body of a `call` push. A call that has ended comes again, with its outcome.
+    /// A call of a hook: a line of `trace`, and the body of a `call` push. A call that has ended comes again, with
+    /// its outcome.
     package struct Call: Codable, Hashable, Sendable {
         package struct Line: Codable, Hashable, Sendable {
             package var level: String

@@ -37,7 +37,7 @@ import Testing
         #expect(delivery.board.jobRows.first?.since == row.since)
         #expect(!row.ageText(at: delivery.board.now).hasSuffix("+"))
         let work = try #require(delivery.board.work[JobID(7)])
-        #expect(work.function == "slurm_bb_data_in" && work.progress?.text == "3 of 12 files  1KiB of 4KiB")
+        #expect(work.function == "slurm_bb_data_in" && work.progress?.text == "3 of 12 files  1.00K of 4.00K")
         #expect(work.progress?.share == 0.25 && work.progress?.secondsLeft == nil)
         let call = try #require(delivery.calls?.first)
         #expect(call.answer(at: delivery.board.now) == "failure -1: no space" && call.durationText == "2.5 ms")

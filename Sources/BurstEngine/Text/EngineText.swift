@@ -141,28 +141,8 @@ extension EngineJob {
 }
 
 extension EngineText {
-    /// `1-4,7`, and `1-9:2` for three and more tasks in equal steps of more than one.
-    static func ranges(_ tasks: [UInt32]) -> String {
-        let sorted = Set(tasks).sorted()
-        guard sorted.count > 1 else { return sorted.map(String.init).joined() }
-        let step = sorted[1] - sorted[0]
-        if step > 1, sorted.count > 2, zip(sorted, sorted.dropFirst()).allSatisfy({ $1 - $0 == step }) {
-            return "\(sorted[0])-\(sorted[sorted.count - 1]):\(step)"
-        }
-        var parts: [String] = []
-        var first = sorted[0]
-        var last = first
-        func close() { parts.append(first == last ? "\(first)" : "\(first)-\(last)") }
-        for task in sorted.dropFirst() {
-            if task != last + 1 {
-                close()
-                first = task
-            }
-            last = task
-        }
-        close()
-        return parts.joined(separator: ",")
-    }
+    /// As Slurm prints tasks and components.
+    static func ranges(_ numbers: [UInt32]) -> String { ArrayTasks.text(Set(numbers).sorted()) }
 
     func outputPath(_ job: EngineJob) -> String { job.outputPath(hostName: settings.hostName) }
 }

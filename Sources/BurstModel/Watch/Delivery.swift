@@ -3,7 +3,9 @@
 package enum CollectorRequest: Hashable, Sendable {
     /// Ask now; at most once in 2 s.
     case refresh
-    case detail(JobID)
+    /// What `scontrol show job` says, from what was asked less than 5 s ago where `again` is false: who cancels asks
+    /// again.
+    case detail(JobID, again: Bool)
     /// Also ends a status call under way.
     case status(StatusRequest)
     /// Sent in this order, one a second.
