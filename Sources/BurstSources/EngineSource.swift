@@ -541,7 +541,14 @@ struct EngineLoop: ~Copyable {
         switch request {
         case .refresh:
             if isConnected { subscribe() } else { parts.line.hurry() }
-        case .detail(let id):
+        case .detail(let id, let again):
+            if !again, let known = delivery.details[id],
+                now.milliseconds - known.at.milliseconds < PollPlan.detailKept
+            {
+                break
+            }
+            // An earlier failure says nothing of the answer to come.
+            delivery.detailFailures[id] = nil
             guard isConnected else {
                 delivery.detailFailures[id] = "burstd cannot be reached"
                 break

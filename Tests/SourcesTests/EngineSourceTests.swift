@@ -86,7 +86,7 @@ import Testing
         #expect(source.latest().board.calls.nextAt != nil && source.latest().board.work.isEmpty)
         // Nothing is acted on meanwhile, and it is said.
         source.send(.cancel([CancelOrder(jobID: JobID(7), hurry: false)]))
-        source.send(.detail(JobID(7)))
+        source.send(.detail(JobID(7), again: true))
         #expect(
             await eventually {
                 source.latest().cancels.last?.end == .failed("burstd cannot be reached")
@@ -157,7 +157,7 @@ import Testing
         let source = source(server)
         source.start()
         #expect(await eventually { source.latest().board.health == .live })
-        for id in [7, 9] as [UInt32] { source.send(.detail(JobID(id))) }
+        for id in [7, 9] as [UInt32] { source.send(.detail(JobID(id), again: true)) }
         source.send(.status(StatusRequest(word: "bbstat", arguments: ["x"])))
         source.send(.cancel([7, 8, 6].map { CancelOrder(jobID: JobID($0), hurry: $0 == 7) }))
         #expect(await eventually { source.latest().cancels.count == 3 && source.latest().status != nil })

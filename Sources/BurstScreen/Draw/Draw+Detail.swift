@@ -430,20 +430,10 @@ extension Draw {
                     ]))
             }
         }
-<<<<<<< HEAD
         if let calls = state.live.calls {
             lines += callLines(calls.filter { $0.job == id }, title: "calls for it", state, showsJob: false)
         }
-        let events = board.events.filter { event in
-            switch event.subject {
-            case .job(let job): job == id
-            case .buffer(let key): key.id.jobID == id
-            default: false
-            }
-        }
-=======
         let events = events(board, id, nil)
->>>>>>> main
         if !events.isEmpty {
             lines.append(Line(""))
             lines.append(Line("what was seen of it", .title))
