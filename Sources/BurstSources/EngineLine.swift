@@ -143,7 +143,8 @@ final class EngineLine: Sendable {
                 onNews()
                 while true {
                     let message = try connection.next()
-                    pause = Self.backOffMin
+                    // One that is refused at once must not be tried four times a second.
+                    if case .push = message.answer { pause = Self.backOffMin }
                     add(message)
                     onNews()
                 }

@@ -155,6 +155,7 @@ struct EngineLoop: ~Copyable {
     private var intervalSeconds = EngineLoop.steps[0]
     private var isIdle = false
     private var pingedAt: Int64?
+    private var lastBeat: Int64 = 0
     private var pollsAt: Int64 = 0
     private var retryAt: Timestamp?
     private var lastLogged: Event?
@@ -240,10 +241,13 @@ struct EngineLoop: ~Copyable {
     /// What is due.
     /// - Returns: whether there is anything to tell.
     private mutating func beat() -> Bool {
-        guard isConnected else { return false }
         let now = parts.clock.monotonicMilliseconds()
+        // This process itself was stopped for a while: an answer may lie here unread.
+        let wasAway = now - lastBeat > 3 * Self.beatMilliseconds
+        lastBeat = now
+        guard isConnected else { return false }
         if let ping = asked.values.first(where: { if case .ping = $0.purpose { true } else { false } }) {
-            if now - ping.monotonic > Self.silenceMax {
+            if now - ping.monotonic > Self.silenceMax, !wasAway {
                 parts.line.drop(
                     "burstd has not answered for \(Self.silenceMax / 1000) s", generation: generation)
             }
@@ -285,7 +289,7 @@ struct EngineLoop: ~Copyable {
         note(duration, at: question.monotonic)
         switch question.purpose {
         case .subscribe:
-            if case .refused(_, _, let text, _) = answer { fail(text, at: at) }
+            if case .refused(_, _, let text, _) = answer { parts.line.drop(text, generation: generation) }
         case .ping:
             pingedAt = question.monotonic
             again(at: question.startedAt.adding(milliseconds: -Int64(interval) * 1000))
