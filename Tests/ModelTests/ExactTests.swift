@@ -27,8 +27,8 @@ struct ExactTests {
                     zone: .fixed()))
         }
         see("staging-in", at: start)
-        #expect(watch.board(at: start).bufferRows[0].sinceSeen == false)
         let exact = start.adding(seconds: -90)
+        #expect(watch.board(at: start).bufferRows[0].since != exact)
         watch.take(exact: [JobID(7): exact, JobID(99): start], at: start)
         var row = watch.board(at: start).bufferRows[0]
         #expect(row.since == exact && row.sinceSeen)

@@ -186,7 +186,8 @@ final class EngineServer: Sendable {
     static func call(_ number: Int, ended: Bool) -> [UInt8] {
         let end = ended ? #","outcome":"failure","status":-1,"message":"no space","duration_microseconds":2500"# : ""
         return Array(
-            #"{"call":\#(number),"function":"slurm_bb_setup","job_id":7,"arguments":["7","1001"],"at":"2026-09-21T14:00:00.250Z"\#(end)}"#
+            (#"{"call":\#(number),"function":"slurm_bb_setup","job_id":7,"arguments":["7","1001"],"#
+                + #""at":"2026-09-21T14:00:00.250Z"\#(end)}"#)
                 .utf8)
     }
 

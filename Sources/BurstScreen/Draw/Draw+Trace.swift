@@ -7,6 +7,9 @@ extension Draw {
     /// Characters of the arguments of a call, and cells for its function.
     private static let argumentsMax = 160
     private static let functionCells = 16
+    /// Cells for what came back; a longer answer has a line of its own. Lines that a function logged or printed.
+    private static let answerCells = 26
+    private static let notesShown = 4
 
     /// The function under way for a job, and how far its staging is; nothing where neither is known.
     static func workLines(
@@ -45,15 +48,18 @@ extension Draw {
             let thousandths = String(1000 + (call.at.milliseconds % 1000 + 1000) % 1000).dropFirst()
             let job = showsJob ? padded(call.job.map { "\($0)" } ?? "-", to: 7) + " " : ""
             let arguments = shortened(call.arguments.joined(separator: " "))
+            let answer = oneLine(call.answer(at: now))
             let role: Role = call.outcome == nil ? .severityInfo : call.hasFailed ? .severityCrit : .text
             lines.append(
                 Line([
                     ("\(moment).\(thousandths)  ", .textDim), (job, .row),
                     (padded(shortName(call.function), to: functionCells), .textStrong),
                     (padded(call.durationText, to: 9, right: true) + "  ", .text),
-                    (padded(oneLine(call.answer(at: now)), to: 26) + "  ", role), (oneLine(arguments), .textDim),
+                    (padded(answer, to: answerCells) + "  ", role), (oneLine(arguments), .textDim),
                 ]))
-            for note in call.notes.prefix(4) { lines.append(Line("    " + oneLine(note), .textDim)) }
+            // What a function said is why somebody looks here.
+            if CharacterWidth.cells(of: answer) > answerCells { lines.append(Line("    " + answer, role)) }
+            for note in call.notes.prefix(notesShown) { lines.append(Line("    " + oneLine(note), .textDim)) }
         }
         return lines
     }
