@@ -9,7 +9,8 @@ void bb_memory_share(void);
 /// Gives freed memory back to the system.
 void bb_memory_return(void);
 
-/// prctl(PR_SET_CHILD_SUBREAPER): whatever this process's children leave behind becomes its own child. 0, or -1 (errno).
+/// prctl(PR_SET_CHILD_SUBREAPER): whatever this process's children leave behind becomes its own child.
+/// Returns 0, or -1 (errno).
 int bb_keep_orphans(void);
 
 #endif
