@@ -180,9 +180,9 @@ package struct CallOrder: Sendable {
         if life.last == .jobTeardown || start.arguments.count < 3 || start.arguments[2] != "false" { return nil }
         // Without hurry: only when the data is out, or its way out has failed.
         switch (life.last, life.end) {
+        case (.testDataOut, .success), (.postRun, .failure), (.dataOut, .failure), (.testDataOut, .failure): return nil
         // Busy until the time limit of all calls together is a failure, too.
-        case (.testDataOut, .success), (.postRun, .failure), (.dataOut, .failure), (.testDataOut, .failure),
-            (.testDataOut, .busy):
+        case (.testDataOut, .busy) where life.job?.systemComment?.contains("Poll exceeded time limit") == true:
             return nil
         default: return "without hurry, and its data is not out: last was \(said(life))"
         }
