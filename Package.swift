@@ -70,7 +70,7 @@ let package = Package(
         module("BurstWire"),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
-        module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
+        module("BurstSources", "BurstModel", "BurstWire", "BurstClient", "CJSONC", subprocess, system),
         module("BurstStore", "BurstModel", "BurstEngine", grdb, sqlite),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstSteps", "CSys"),
@@ -108,7 +108,7 @@ let package = Package(
         // The monitor's loop and its program.
         module(
             "BurstMonitor", "BurstModel", "BurstScreen", "BurstReports", "BurstSettings", "BurstSources",
-            "BurstTerminal", "CSys"),
+            "BurstTerminal", "BurstClient", "BurstWire", "CSys"),
         .executableTarget(
             name: "burstmon", dependencies: ["BurstMonitor", "BurstModel", "BurstScreen", arguments],
             exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
@@ -129,7 +129,7 @@ let package = Package(
             swiftSettings: settings),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
-        tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
+        tests("SourcesTests", "BurstSources", "BurstModel", "BurstClient", "BurstWire", "BurstTestSupport"),
         tests("SettingsTests", "BurstSettings", "BurstScreen", "BurstModel", "BurstTestSupport"),
         tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys", "terminal-probe"),
         .executableTarget(
@@ -159,7 +159,9 @@ let package = Package(
         tests(
             "EngineEndToEndTests", "BurstClient", "BurstWire", "BurstStore", "BurstEngine", "BurstModel",
             "BurstTestSupport", "burst", "burstd", "burst-scriptd", "burst-stepd"),
-        tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests(
+            "EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon", "burstd", "burst-scriptd", "burst-stepd",
+            "burst"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(
             "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstTestSupport", "burst"),

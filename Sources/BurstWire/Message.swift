@@ -195,8 +195,8 @@ package enum List: String, Codable, Hashable, Sendable {
 package struct Subscription: Codable, Hashable, Sendable {
     /// Texts as `scontrol -v show burst` prints them, when they changed.
     package var burst = true
-    /// As squeue prints it with these fields.
-    package var queueFields: String?
+    /// As squeue prints it with these options; nil: not wanted.
+    package var queue: Show.Queue?
     /// Exact state times and stage progress (`Extras`).
     package var extras = true
     /// Calls of hooks as they begin and end.

@@ -114,6 +114,8 @@ package struct ReplayPosition: Hashable, Sendable {
 package struct Delivery: Sendable {
     /// Outcomes of cancels kept.
     package static let cancelsMax = 200
+    /// Calls of the script kept.
+    package static let callsMax = 1000
     /// Details of jobs kept, those asked for last.
     package static let detailsMax = 32
 
@@ -128,6 +130,8 @@ package struct Delivery: Sendable {
     package var cancels: [CancelOutcome]
     /// Cancels confirmed and not sent yet.
     package var cancelsWaiting: Int
+    /// Calls of the burst buffer script, oldest first; nil where the source cannot tell.
+    package var calls: [HookRun]?
     /// Nil where the source is no replay.
     package var replay: ReplayPosition?
     /// One more with each delivery.

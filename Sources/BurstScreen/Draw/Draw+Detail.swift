@@ -217,6 +217,7 @@ extension Draw {
             let stage = job.bufferState ?? buffer.state
             let alerts = board.alerts.filter { $0.subject == .buffer(row.key) || $0.subject == .job(job.id) }
             lines += alertLines(alerts)
+            lines += workLines(context, job.id, glyph: glyph, width: width)
             if !hasFailed(alerts),
                 let line = timeoutLine(
                     stage, plugin: row.key.plugin, since: row.since, alerts, context, glyph: glyph, width: width)
@@ -317,6 +318,7 @@ extension Draw {
             return alert.subject == .job(job.id)
         }
         lines += alertLines(alerts)
+        lines += workLines(context, job.id, glyph: glyph, width: width)
         var times = "submitted \(job.submitted.map { context.dateTime($0) } ?? "-")"
         if let start = job.start {
             times += "  \(start > context.now ? "expected start" : "started") \(context.dateTime(start))"
@@ -427,6 +429,9 @@ extension Draw {
                         (field.value.split(whereSeparator: \.isNewline).joined(separator: " "), .text),
                     ]))
             }
+        }
+        if let calls = state.live.calls {
+            lines += callLines(calls.filter { $0.job == id }, title: "calls for it", state, showsJob: false)
         }
         let events = events(board, id, nil)
         if !events.isEmpty {

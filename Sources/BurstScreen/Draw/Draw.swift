@@ -779,6 +779,12 @@ extension Draw {
     // MARK: Status
 
     static func statusLines(_ state: MonitorState, now: Timestamp) -> [Line] {
+        let answer = statusAnswerLines(state, now: now)
+        guard let calls = state.live.calls else { return answer }
+        return answer + callLines(calls, title: "trace: calls of the script", state, showsJob: true)
+    }
+
+    private static func statusAnswerLines(_ state: MonitorState, now: Timestamp) -> [Line] {
         let data = state.live
         var lines: [Line] = []
         let shown = data.status.map { ([$0.request.word] + $0.request.arguments).joined(separator: " ") } ?? "bbstat"
