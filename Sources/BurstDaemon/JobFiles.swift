@@ -26,6 +26,9 @@ package struct JobFiles: Sendable {
 
     /// Jobs that are made durable together; each has three files open meanwhile.
     static let togetherMax = 128
+    /// From so many jobs on the file system is synced as a whole: three syncs a job would take longer, most of all where
+    /// others write to the disk, too.
+    static let wholeFrom = 16
 
     /// Makes the job's folder with its script and environment, or writes them anew.
     func write(_ job: UInt32, script: String, environment: [String]) throws(StateFault) {
@@ -64,7 +67,14 @@ package struct JobFiles: Sendable {
                 }
                 open.append((try Self.open(folder: new), new))
             }
-            for (file, path) in open where fsync(file) != 0 { throw StateFault.system(path, errno) }
+            if jobs.count >= Self.wholeFrom {
+                // One wait for all, with whatever else is on its way to this disk.
+                if let (file, path) = open.first, bb_sync_file_system(file) != 0 {
+                    throw StateFault.system(path, errno)
+                }
+            } else {
+                for (file, path) in open where fsync(file) != 0 { throw StateFault.system(path, errno) }
+            }
             for texts in jobs { try place(texts.job) }
             for digit in Set(jobs.map { $0.job % 10 }).sorted() { try Self.sync(folder: "\(state)/hash.\(digit)") }
         } catch {

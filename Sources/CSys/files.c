@@ -2,8 +2,11 @@
 #include "csys.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 void bb_begin_writing(int fd) {
     // Where a file system cannot, fsync does all of it.
     (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
+
+int bb_sync_file_system(int fd) { return syncfs(fd); }

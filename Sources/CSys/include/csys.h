@@ -11,6 +11,8 @@ void bb_memory_return(void);
 
 /// Has the kernel begin to write a file's pages, without waiting for them; fsync(2) does that.
 void bb_begin_writing(int fd);
+/// syncfs(2): everything that was written to the file's file system. 0, or -1 and errno.
+int bb_sync_file_system(int fd);
 
 /// prctl(PR_SET_CHILD_SUBREAPER): whatever this process's children leave behind becomes its own child.
 /// Returns 0, or -1 (errno).
