@@ -70,7 +70,7 @@ let package = Package(
         module("BurstWire"),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
-        module("BurstSources", "BurstModel", "CJSONC", subprocess, system),
+        module("BurstSources", "BurstModel", "BurstWire", "BurstClient", "CJSONC", subprocess, system),
         module("BurstStore", "BurstModel", "BurstEngine", grdb, sqlite),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstSteps", "CSys"),
@@ -81,12 +81,22 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
         module("BurstClient", "BurstWire"),
         .target(name: "CSys", publicHeadersPath: "include"),
-        // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by burst-scriptd.
+        // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by
+        // burst-scriptd.
         module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
         .target(
             name: "CLuaGlue", publicHeadersPath: "include",
             linkerSettings: [.linkedLibrary("lua5.4"), .linkedLibrary("json-c")]),
-        .executableTarget(name: "burst-scriptd", dependencies: ["CLuaGlue"]),
+        // C alone as well: each call of a hook is a fork of it, which costs as much as there is in it. What the dynamic linker
+        // would look up at the first use is looked up before the first fork.
+        .executableTarget(
+            name: "burst-scriptd", dependencies: ["CLuaGlue"],
+            linkerSettings: [
+                .unsafeFlags([
+                    "-static-stdlib", "-nostartfiles", "-Xlinker", "--as-needed",
+                    "-Xlinker", "-z", "-Xlinker", "now",
+                ])
+            ]),
         .systemLibrary(name: "CJSONC", providers: [.apt(["libjson-c-dev"])]),
         .systemLibrary(name: "CCurses", providers: [.apt(["libncurses-dev"])]),
         // The engine's loop, its socket and its program.
@@ -98,12 +108,14 @@ let package = Package(
         // The monitor's loop and its program.
         module(
             "BurstMonitor", "BurstModel", "BurstScreen", "BurstReports", "BurstSettings", "BurstSources",
-            "BurstTerminal", "CSys"),
+            "BurstTerminal", "BurstClient", "BurstWire", "CSys"),
         .executableTarget(
             name: "burstmon", dependencies: ["BurstMonitor", "BurstModel", "BurstScreen", arguments],
             exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
-        module("BurstBench", "BurstModel", "BurstScreen", "BurstTestSupport"),
+        module(
+            "BurstBench", "BurstModel", "BurstScreen", "BurstEngine", "BurstWire", "BurstClient", "BurstHooks",
+            "BurstStore", "BurstTestSupport"),
         // The command line, under its own name and those of Slurm's commands.
         module("BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", arguments),
         .executableTarget(
@@ -111,10 +123,13 @@ let package = Package(
         // What tests and benchmarks share.
         module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "BurstSteps", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
-        tests("SimulationTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
+        tests("SimulationTests", "BurstTestSupport"),
+        .executableTarget(
+            name: "engine-simulation", dependencies: ["BurstTestSupport"], path: "Tests/engine-simulation",
+            swiftSettings: settings),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
-        tests("SourcesTests", "BurstSources", "BurstModel", "BurstTestSupport"),
+        tests("SourcesTests", "BurstSources", "BurstModel", "BurstClient", "BurstWire", "BurstTestSupport"),
         tests("SettingsTests", "BurstSettings", "BurstScreen", "BurstModel", "BurstTestSupport"),
         tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys", "terminal-probe"),
         .executableTarget(
@@ -141,7 +156,12 @@ let package = Package(
         tests(
             "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",
             exclude: ["Scenarios"]),
-        tests("EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests(
+            "EngineEndToEndTests", "BurstClient", "BurstWire", "BurstStore", "BurstEngine", "BurstModel",
+            "BurstTestSupport", "burst", "burstd", "burst-scriptd", "burst-stepd"),
+        tests(
+            "EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon", "burstd", "burst-scriptd", "burst-stepd",
+            "burst"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(
             "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstTestSupport", "burst"),

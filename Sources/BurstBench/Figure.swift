@@ -10,6 +10,7 @@ package struct Samples: Hashable, Sendable {
     }
 
     package var isEmpty: Bool { values.isEmpty }
+    package var min: Double? { values.first }
     package var max: Double? { values.last }
     package var median: Double? { quantile(0.5) }
 

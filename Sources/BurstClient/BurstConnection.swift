@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// A connection to `burstd`, with plain blocking calls.
 ///
-/// One thread reads (`ask`, `next`), any thread may `send` and `close`. After `close` the reader's call ends with an error.
+/// One thread reads (`ask`, `next`), any thread may `send` and `close`. After `close` the reader's call ends with an
+/// error.
 package final class BurstConnection: Sendable {
     /// What came: a header, and the bytes behind it.
     package struct Message: Hashable, Sendable {

@@ -48,9 +48,6 @@ package struct BatchOrder: Sendable {
         }
         let faults = BatchScript.faults(script)
         guard faults.isEmpty else { throw Fault(lines: faults) }
-        if rest.count > 1 {
-            throw Fault("\(rest[0]): arguments behind a script do not reach it here; hand them over with --export")
-        }
         let ofScript: [[SbatchOptions.Given]]
         let options: SbatchOptions
         do throws(OptionFault) {
@@ -78,6 +75,7 @@ package struct BatchOrder: Sendable {
         submission = BurstWire.Submission(
             name: name, workDir: Self.absolute(options.workDir ?? ".", in: invocation.workDir))
         submission.command = command
+        submission.arguments = Array(rest.dropFirst())
         submission.environment = Self.environment(invocation.environment, export: options.export)
         submission.submitLine = ([invocation.name] + invocation.arguments).joined(separator: " ")
         try fill(options, now: now, zone: zone)

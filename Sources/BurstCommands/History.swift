@@ -83,14 +83,14 @@ enum History {
             guard let since, let moment = Timestamp(rfc3339: at) else { return true }
             return moment >= since
         }
-        for change in changes where wanted(change.at, change.jobId) {
-            rows.append((change.at, line(change, zone: zone)))
-        }
         for action in actions where wanted(action.at, action.jobId) {
             rows.append((action.at, line(action, zone: zone)))
         }
+        for change in changes where wanted(change.at, change.jobId) {
+            rows.append((change.at, line(change, zone: zone)))
+        }
         // Texts of RFC 3339 in UTC sort as their moments do; an action comes before what it caused.
-        return rows.enumerated().sorted { ($0.element.at, -$0.offset) < ($1.element.at, -$1.offset) }
+        return rows.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }
             .map(\.element.line)
     }
 

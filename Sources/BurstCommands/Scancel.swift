@@ -125,36 +125,42 @@ package enum Scancel {
         }
         switch answer {
         case .done(_, let outcomes):
-            var status: Int32 = 0
-            for outcome in outcomes where outcome.code != 0 || !outcome.text.isEmpty {
-                switch outcome.code {
-                // Nothing is left to cancel: said on request only, and no failure (corpus cancel-completed).
-                case 2021:
-                    if isVerbose { complain(outcome.shown, outcome.text) }
-                case 2017 where command.signal == nil && !command.batchOnly:
-                    if isVerbose { complain(outcome.shown, outcome.text) }
-                case 2017:
-                    complain(outcome.shown, outcome.text)
-                    status = 1
-                default:
-                    complain(outcome.shown, outcome.text)
-                    status = max(1, outcome.code & 0xff)
-                }
-            }
-            return status
-        case .refused(_, 2017, _, _) where command.signal == nil && !command.batchOnly && !isVerbose:
-            return 0
+            return status(outcomes, command, isVerbose: isVerbose, complain)
         case .refused(_, let code, let text, let notes):
             for note in notes { console.complain("\(invocation.name): error: \(note)") }
-            if let job = command.jobs.first {
-                complain(job, text)
-            } else {
-                console.complain("\(invocation.name): error: \(text)")
+            guard let job = command.jobs.first else {
+                if !isQuiet { console.complain("\(invocation.name): error: \(text)") }
+                return 1
             }
-            return max(1, code & 0xff)
+            return status(
+                [Outcome(job: 0, shown: job, code: code, text: text)], command, isVerbose: isVerbose, complain)
         default:
             return 0
         }
+    }
+
+    /// Prints what failed.
+    /// - Returns: the exit status: Slurm's error number, cut to a byte, of the last failure.
+    private static func status(
+        _ outcomes: [Outcome], _ command: Command, isVerbose: Bool, _ complain: (String, String) -> Void
+    ) -> Int32 {
+        let isSignal = command.signal != nil || command.batchOnly
+        var status: Int32 = 0
+        for outcome in outcomes where outcome.code != 0 || !outcome.text.isEmpty {
+            switch outcome.code {
+            // Nothing is left to cancel: said on request only, and no failure (corpus cancel-completed, cancel-many).
+            case 2021,
+                2017 where !isSignal:
+                if isVerbose { complain(outcome.shown, outcome.text) }
+            case 2017:
+                complain(outcome.shown, outcome.text)
+                status = 1
+            default:
+                complain(outcome.shown, outcome.text)
+                status = max(1, outcome.code & 0xff)
+            }
+        }
+        return status
     }
 
     static let usage = """

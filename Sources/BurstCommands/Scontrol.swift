@@ -156,8 +156,20 @@ package enum Scontrol {
 
         /// - Parameter repeats: hold and release print the refusal twice, under the name of the call.
         private func send(_ command: Command, repeats: Bool) -> Int32 {
-            guard let (answer, _) = ask(.command(command), as: "slurm_suspend error:") else { return 1 }
-            guard case .done(_, let outcomes) = answer else { return 0 }
+            let answer: Answer
+            do throws(ClientError) {
+                answer = try invocation.ask(.command(command)).0
+            } catch {
+                return fail("slurm_suspend error:" + error.slurm.text)
+            }
+            let outcomes: [Outcome]
+            switch answer {
+            case .done(_, let done): outcomes = done
+            case .refused(_, let code, let text, let notes):
+                if !isQuiet { for note in notes { console.complain(note) } }
+                outcomes = [Outcome(job: 0, shown: command.jobs.first ?? "", code: code, text: text)]
+            default: return 0
+            }
             var status: Int32 = 0
             for outcome in outcomes where outcome.code != 0 || !outcome.text.isEmpty {
                 _ = fail("\(outcome.text) for job \(outcome.shown)")

@@ -452,14 +452,28 @@ extension Burst {
         static let configuration = CommandConfiguration(
             commandName: "history",
             abstract: "Show changes of jobs and buffers, and who asked for what.",
-            discussion: "EXAMPLES\n  burst history 7\n  burst history --since 2h")
+            discussion: """
+                EXAMPLES
+                  burst history 7
+                  burst history --since 2h
+                  burst history --tables
+                  burst history --sql "SELECT function, count(*), max(duration_us) FROM calls GROUP BY 1"
+                """)
         @OptionGroup var options: CommonOptions
         @Option(help: ArgumentHelp("Only from then on: 90s, 30m, 2h, 1d, 2026-12-24T18:00.", valueName: "TIME"))
         var since: String?
+        @Option(help: ArgumentHelp("One question to the history's tables; operators only.", valueName: "SELECT"))
+        var sql: String?
+        @Flag(help: "The history's tables and what they mean.")
+        var tables = false
         @Argument(help: ArgumentHelp("Only of this job.", valueName: "JOB"))
         var job: UInt32?
 
         func run() throws {
+            if tables || sql != nil {
+                let answer = try options.ask(.query(sql: tables ? nil : sql, json: options.json))
+                return options.invocation.console.out(answer.body)
+            }
             let changes = try options.ask(.list(.changes)).body
             let actions = try options.ask(.list(.actions)).body
             let console = options.invocation.console

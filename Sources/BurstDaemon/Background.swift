@@ -3,7 +3,8 @@ import BurstWire
 import CSys
 import Glibc
 
-/// Goes to the background: the program starts itself again in a session of its own, and stays in the foreground until that
+/// Goes to the background: the program starts itself again in a session of its own, and stays in the foreground
+/// until that
 /// one answers on its socket or has said what is wrong.
 package enum Background {
     /// The descriptor over which the new process says that it is ready.

@@ -1,7 +1,8 @@
 package import BurstEngine
 package import BurstWire
 
-/// A client as the driver and the publisher see it: somewhere to send answers to. Calls never wait; for one that is gone they
+/// A client as the driver and the publisher see it: somewhere to send answers to. Calls never wait; for one that is
+/// gone they
 /// do nothing.
 package protocol Client: AnyObject, Sendable {
     var number: UInt64 { get }

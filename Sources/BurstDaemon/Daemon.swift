@@ -112,7 +112,8 @@ package enum Daemon {
                 settings.engine.plugin == nil
                 ? NoHooks()
                 : try LuaCalls(
-                    script: folder.script, cluster: settings.engine.clusterName, scriptd: options.scriptd, log: write)
+                    script: folder.script, cluster: settings.engine.clusterName, scriptd: options.scriptd,
+                    record: state + "/scriptd", log: write)
             let mail = Current(settings.mailProgram)
             driver = Driver(
                 parts: Driver.Parts(

@@ -18,7 +18,8 @@ enum Input: Sendable {
     case stop
 }
 
-/// Runs the engine: one thread takes events in order, has them decided, makes the records of a batch durable, and only then
+/// Runs the engine: one thread takes events in order, has them decided, makes the records of a batch durable, and
+/// only then
 /// lets the effects go. Answers of hooks and steps come back as events.
 package final class Driver: Sendable {
     /// What a driver is made of.
@@ -128,9 +129,10 @@ package final class Driver: Sendable {
 
     /// Ends in order: hooks are killed, running scripts go on, what is known is kept.
     package func stop() async {
+        // While the loop still gives it what it asks for.
+        await publisher.stop()
         inbox.add(.stop)
         await ended.wait()
-        await publisher.stop()
         await parts.hooks.stop()
         parts.steps.stop()
         await parts.mailer.stop()
@@ -152,7 +154,7 @@ package final class Driver: Sendable {
 
     package func gone(_ client: UInt64) {
         publisher.remove(client)
-        inbox.add(.gone(client))
+        inbox.add(.gone(client), behindQuestions: true)
     }
 
     /// SIGHUP.

@@ -49,6 +49,14 @@ extension DriverLoop {
             } else {
                 client.refuse(id, "\(DaemonLimits.subscribersMax) monitors watch already, and no more can")
             }
+        case .query(let sql, let json):
+            kitchen.cook {
+                do throws(StateFault) {
+                    client.answer(.body(id), body: try parts.store.query(sql, json: json))
+                } catch {
+                    client.refuse(id, "\(error)")
+                }
+            }
         case .check(let repair): check(question, repair: repair)
         case .submit, .command, .reserve, .ping, .reconfigure, .shutdown: break
         }
@@ -115,8 +123,7 @@ extension DriverLoop {
             question.client.refuse(question.id, "\(DaemonLimits.waitsMax) clients wait already, and no more can")
             return
         }
-        let isGroup = engine.jobs.values.contains { ($0.arrayJobID == job || $0.hetJobID == job) && $0.id != job }
-        guard engine.jobs[job] != nil || isGroup else {
+        guard engine.jobs[job] != nil || !engine.jobs.ofArray(job).isEmpty else {
             question.client.refuse(question.id, Refusal.noSuchJob)
             return
         }
@@ -145,11 +152,9 @@ extension DriverLoop {
 
     /// Answers where the job is done; true: nothing more to wait for.
     private func look(_ wait: Waits.Wait) -> Bool {
-        var members = engine.jobs[wait.job].map { [$0] } ?? []
-        if members.isEmpty || members[0].arrayJobID != 0 || members[0].hetJobID != 0 {
-            members = engine.jobs.values.filter {
-                $0.id == wait.job || $0.arrayJobID == wait.job || $0.hetJobID == wait.job
-            }.sorted { $0.id < $1.id }
+        var members = engine.jobs.ofArray(wait.job)
+        if members.isEmpty, let job = engine.jobs[wait.job] {
+            members = job.hetJobID == job.id ? job.hetJobIDs.compactMap { engine.jobs[$0] } : [job]
         }
         let (client, id) = (wait.question.client, wait.question.id)
         var isDone = true
@@ -213,15 +218,7 @@ extension DriverLoop {
             lines.append(
                 "missing: \(EnginePaths.script(job.id, in: parts.files.state)): job \(job.id) cannot run; cancel it")
         }
-        var used: [String: UInt64] = [:]
-        for job in engine.jobs.values {
-            guard let buffer = job.buffer, buffer.created != nil, let pool = buffer.pool else { continue }
-            used[pool, default: 0] &+= buffer.size
-        }
-        for pool in engine.pools where pool.used != used[pool.name, default: 0] {
-            lines.append(
-                "account: pool \(pool.name) is charged \(pool.used), its buffers make \(used[pool.name, default: 0])")
-        }
+        lines += EngineChecks.faults(in: engine).map { "account: \($0)" }
         let (client, id, store) = (question.client, question.id, parts.store)
         driver.kitchen.cook { [lines] in
             let all = lines + store.check()

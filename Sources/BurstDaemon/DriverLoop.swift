@@ -67,7 +67,8 @@ final class DriverLoop {
 
     func run() {
         while true {
-            let (inputs, wasFull) = driver.inbox.take(milliseconds: sleep())
+            let (inputs, wasFull) = driver.inbox.take(
+                milliseconds: sleep(), most: DaemonLimits.eventsAtOnce)
             if wasFull { driver.roomAgain() }
             handle(inputs)
             if isStopping { break }
@@ -163,14 +164,20 @@ final class DriverLoop {
 
     /// Makes it durable: first the files of new jobs, of which nobody knows without their records.
     private func write(_ decision: Decision) throws(StateFault) {
+        var texts: [JobFiles.Texts] = []
         for effect in decision.effects {
             switch effect {
             case .writeJobFiles(let job, let script, let environment):
-                try parts.files.write(job, script: script, environment: environment)
-            case .linkJobFiles(let from, let to): try parts.files.link(from: from, to: to)
+                texts.append(JobFiles.Texts(job: job, script: script, environment: environment))
+            case .linkJobFiles(let from, let to):
+                // The array's own may be among those that wait.
+                try parts.files.write(texts)
+                texts = []
+                try parts.files.link(from: from, to: to)
             default: break
             }
         }
+        try parts.files.write(texts)
         if !decision.records.isEmpty { try parts.store.persist(decision.records) }
     }
 
@@ -303,7 +310,7 @@ final class DriverLoop {
                 question.client.answer(.ok(question.id))
                 parts.log(HookLogLine(.info, "shutdown was asked for by \(caller.userName)"))
                 parts.onShutdown()
-            case .check:
+            case .check, .query:
                 guard caller.isOperator else { throw .notOperator }
                 readers.append(question)
             case .show, .list, .wait, .trace, .subscribe: readers.append(question)

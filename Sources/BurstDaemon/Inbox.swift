@@ -2,12 +2,13 @@ internal import Glibc
 
 /// The driver's queue: many write, one thread reads and sleeps while there is nothing.
 ///
-/// Answers of hooks and steps are always taken: there are only so many under way. Clients' questions have a limit, beyond
+/// Answers of hooks and steps are always taken: there are only so many under way. Clients' questions have a limit,
+/// beyond
 /// which they stay where they are.
 final class Inbox<Item: Sendable>: @unchecked Sendable {
     // Guarded by `lock`.
     private var items: [Item] = []
-    private var questions = 0
+    private var questions: [Item] = []
     private var questionBytes = 0
     private var isFull = false
     private var isClosed = false
@@ -35,9 +36,11 @@ final class Inbox<Item: Sendable>: @unchecked Sendable {
     }
 
     /// Puts in what must not be lost.
-    func add(_ item: Item) {
+    /// - Parameter behindQuestions: it must not overtake the questions that are there.
+    func add(_ item: Item, behindQuestions: Bool = false) {
         pthread_mutex_lock(lock)
-        if !isClosed { items.append(item) }
+        if !isClosed, behindQuestions { questions.append(item) }
+        if !isClosed, !behindQuestions { items.append(item) }
         pthread_cond_signal(arrival)
         pthread_mutex_unlock(lock)
     }
@@ -48,22 +51,23 @@ final class Inbox<Item: Sendable>: @unchecked Sendable {
         defer { pthread_mutex_unlock(lock) }
         guard !isClosed else { return true }
         let fits =
-            questions < DaemonLimits.questionsWaitingMax
-            && (questions == 0 || questionBytes + bytes <= DaemonLimits.questionBytesWaitingMax)
+            questions.count < DaemonLimits.questionsWaitingMax
+            && (questions.isEmpty || questionBytes + bytes <= DaemonLimits.questionBytesWaitingMax)
         guard fits else {
             isFull = true
             return false
         }
-        items.append(item)
-        questions += 1
+        questions.append(item)
         questionBytes += bytes
         pthread_cond_signal(arrival)
         return true
     }
 
-    /// Takes all that is there, after at most so many milliseconds; nil: without limit.
+    /// Takes what is there, after at most so many milliseconds; nil: without limit. Questions come last, all of them:
+    /// who asks does not wait until the answers of a thousand hooks are worked through.
+    /// - Parameter most: so many besides questions.
     /// - Returns: also whether somebody was turned away since the last time and may come again.
-    func take(milliseconds: Int64?) -> (items: [Item], wasFull: Bool) {
+    func take(milliseconds: Int64?, most: Int = .max) -> (items: [Item], wasFull: Bool) {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
         if let milliseconds {
@@ -72,17 +76,17 @@ final class Inbox<Item: Sendable>: @unchecked Sendable {
             let nanoseconds = Int64(until.tv_nsec) + max(0, milliseconds) % 1000 * 1_000_000
             until.tv_sec += Int(max(0, milliseconds) / 1000 + nanoseconds / 1_000_000_000)
             until.tv_nsec = Int(nanoseconds % 1_000_000_000)
-            while items.isEmpty, !isClosed, pthread_cond_timedwait(arrival, lock, &until) == 0 {}
+            while items.isEmpty, questions.isEmpty, !isClosed, pthread_cond_timedwait(arrival, lock, &until) == 0 {}
         } else {
-            while items.isEmpty, !isClosed { pthread_cond_wait(arrival, lock) }
+            while items.isEmpty, questions.isEmpty, !isClosed { pthread_cond_wait(arrival, lock) }
         }
-        let taken = items
+        let taken = items.prefix(most) + questions
         let wasFull = isFull
-        items = []
-        questions = 0
+        items.removeFirst(min(most, items.count))
+        questions = []
         questionBytes = 0
         isFull = false
-        return (taken, wasFull)
+        return (Array(taken), wasFull)
     }
 
     /// Nothing is taken in any more.

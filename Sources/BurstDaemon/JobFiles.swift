@@ -1,4 +1,5 @@
 import BurstEngine
+import CSys
 import Glibc
 
 /// The folders of jobs below the state folder (spec §3.7). What returns without an error is durable.
@@ -16,58 +17,106 @@ package struct JobFiles: Sendable {
 
     // MARK: Writing
 
+    /// A job whose files are to be written.
+    struct Texts {
+        var job: UInt32
+        var script: String
+        var environment: [String]
+    }
+
+    /// Jobs that are made durable together; each has three files open meanwhile.
+    static let togetherMax = 128
+
     /// Makes the job's folder with its script and environment, or writes them anew.
     func write(_ job: UInt32, script: String, environment: [String]) throws(StateFault) {
-        var variables: [UInt8] = []
-        for entry in environment {
-            variables += Array(entry.utf8)
-            variables.append(0)
+        try write([Texts(job: job, script: script, environment: environment)])
+    }
+
+    /// The same for many jobs, which costs little more than for one: the disk is told of all before it is waited for.
+    func write(_ jobs: [Texts]) throws(StateFault) {
+        var rest = jobs[...]
+        while !rest.isEmpty {
+            try writeTogether(rest.prefix(Self.togetherMax))
+            rest = rest.dropFirst(Self.togetherMax)
         }
-        try make(job) { folder throws(StateFault) in
-            try Self.file(folder + "/script", Array(script.utf8))
-            try Self.file(folder + "/environment", variables)
+    }
+
+    private func writeTogether(_ jobs: ArraySlice<Texts>) throws(StateFault) {
+        var open: [(file: Int32, path: String)] = []
+        var made: [String] = []
+        defer { for (file, _) in open { close(file) } }
+        do throws(StateFault) {
+            for texts in jobs {
+                let new = try begin(texts.job)
+                made.append(new)
+                var variables: [UInt8] = []
+                for entry in texts.environment {
+                    variables += Array(entry.utf8)
+                    variables.append(0)
+                }
+                for (name, bytes) in [("/script", Array(texts.script.utf8)), ("/environment", variables)] {
+                    let file = try Self.create(new + name)
+                    open.append((file, new + name))
+                    let number = Self.fill(file, bytes)
+                    guard number == 0 else { throw StateFault.system(new + name, number) }
+                    // With all of them under way one commit of the file system's journal serves many.
+                    bb_begin_writing(file)
+                }
+                open.append((try Self.open(folder: new), new))
+            }
+            for (file, path) in open where fsync(file) != 0 { throw StateFault.system(path, errno) }
+            for texts in jobs { try place(texts.job) }
+            for digit in Set(jobs.map { $0.job % 10 }).sorted() { try Self.sync(folder: "\(state)/hash.\(digit)") }
+        } catch {
+            for new in made { Self.removeTree(new) }
+            throw error
         }
     }
 
     /// Array tasks share their array's files.
     func link(from: UInt32, to: UInt32) throws(StateFault) {
-        try make(to) { folder throws(StateFault) in
+        let new = try begin(to)
+        do throws(StateFault) {
             for name in ["script", "environment"] {
                 let old = EnginePaths.folder(from, in: state) + "/" + name
-                if Glibc.link(old, folder + "/" + name) != 0 { throw .system(folder + "/" + name, errno) }
+                if Glibc.link(old, new + "/" + name) != 0 { throw StateFault.system(new + "/" + name, errno) }
             }
+            try Self.sync(folder: new)
+            try place(to)
+            try Self.sync(folder: "\(state)/hash.\(to % 10)")
+        } catch {
+            Self.removeTree(new)
+            throw error
         }
     }
 
-    /// Makes a folder beside, and moves it in place when it is complete.
-    private func make(_ job: UInt32, _ fill: (String) throws(StateFault) -> Void) throws(StateFault) {
-        let folder = EnginePaths.folder(job, in: state)
+    /// Makes a folder beside that of the job, which takes its place when it is complete.
+    private func begin(_ job: UInt32) throws(StateFault) -> String {
         let above = "\(state)/hash.\(job % 10)"
         if mkdir(above, 0o700) == 0 {
             try Self.sync(folder: state)
         } else if errno != EEXIST {
             throw .system(above, errno)
         }
-        let new = folder + ".new"
+        let new = EnginePaths.folder(job, in: state) + ".new"
         Self.removeTree(new)
         guard mkdir(new, 0o700) == 0 else { throw .system(new, errno) }
-        do throws(StateFault) {
-            try fill(new)
-            try Self.sync(folder: new)
-            // A folder of this number is left over, or the job's files are changed: the new ones take its place.
-            if access(folder, F_OK) == 0 {
-                for name in ["script", "environment"] where rename(new + "/" + name, folder + "/" + name) != 0 {
-                    throw StateFault.system(folder + "/" + name, errno)
-                }
-                try Self.sync(folder: folder)
-                rmdir(new)
-            } else {
-                guard rename(new, folder) == 0 else { throw StateFault.system(folder, errno) }
-                try Self.sync(folder: above)
+        return new
+    }
+
+    /// Moves what `begin` made in place. Durable with the folder above.
+    private func place(_ job: UInt32) throws(StateFault) {
+        let folder = EnginePaths.folder(job, in: state)
+        let new = folder + ".new"
+        // A folder of this number is left over, or the job's files are changed: the new ones take its place.
+        if access(folder, F_OK) == 0 {
+            for name in ["script", "environment"] where rename(new + "/" + name, folder + "/" + name) != 0 {
+                throw StateFault.system(folder + "/" + name, errno)
             }
-        } catch {
-            Self.removeTree(new)
-            throw error
+            try Self.sync(folder: folder)
+            rmdir(new)
+        } else {
+            guard rename(new, folder) == 0 else { throw StateFault.system(folder, errno) }
         }
     }
 
@@ -87,7 +136,7 @@ package struct JobFiles: Sendable {
     /// Empty, mode 0600. Not synced: it is made again before each call that needs it.
     func makePathFile(_ job: UInt32) throws(StateFault) {
         let path = EnginePaths.path(job, in: state)
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let file = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw .system(path, errno) }
         close(file)
     }
@@ -137,28 +186,43 @@ package struct JobFiles: Sendable {
     // MARK: Parts
 
     private static func file(_ path: String, _ bytes: [UInt8]) throws(StateFault) {
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw .system(path, errno) }
-        var number: Int32 = 0
-        var done = 0
-        while done < bytes.count, number == 0 {
-            let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + done, $0.count - done) }
-            if count > 0 { done += count } else if errno != EINTR { number = errno }
-        }
+        let file = try create(path)
+        var number = fill(file, bytes)
         if number == 0, fsync(file) != 0 { number = errno }
         if close(file) != 0, number == 0 { number = errno }
         if number != 0 { throw .system(path, number) }
     }
 
-    static func sync(folder: String) throws(StateFault) {
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    private static func create(_ path: String) throws(StateFault) -> Int32 {
+        let file = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { throw .system(path, errno) }
+        return file
+    }
+
+    /// 0, or errno.
+    private static func fill(_ file: Int32, _ bytes: [UInt8]) -> Int32 {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + done, $0.count - done) }
+            if count > 0 { done += count } else if errno != EINTR { return errno }
+        }
+        return 0
+    }
+
+    private static func open(folder: String) throws(StateFault) -> Int32 {
+        let descriptor = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system(folder, errno) }
+        return descriptor
+    }
+
+    static func sync(folder: String) throws(StateFault) {
+        let descriptor = try open(folder: folder)
         defer { close(descriptor) }
         guard fsync(descriptor) == 0 else { throw .system(folder, errno) }
     }
 
     static func read(_ path: String, bytesMax: Int, followsLinks: Bool = false) throws(StateFault) -> [UInt8] {
-        let file = open(path, O_RDONLY | O_CLOEXEC | (followsLinks ? 0 : O_NOFOLLOW))
+        let file = Glibc.open(path, O_RDONLY | O_CLOEXEC | (followsLinks ? 0 : O_NOFOLLOW))
         guard file >= 0 else { throw .system(path, errno) }
         defer { close(file) }
         var bytes: [UInt8] = []

@@ -23,6 +23,9 @@ enum Orders {
             throw Refusal(code: 0, text: "the batch script is not UTF-8 text")
         }
         guard !text.utf8.contains(0) else { throw Refusal(code: 0, text: "the batch script holds a NUL byte") }
+        guard !submission.arguments.contains(where: { $0.utf8.contains(0) }) else {
+            throw Refusal(code: 0, text: "an argument of the script holds a NUL byte")
+        }
         var order = SubmitOrder(
             script: text, name: submission.name, workDir: submission.workDir, uid: owner.user.uid,
             gid: owner.user.gid, userName: owner.user.name)
@@ -30,6 +33,7 @@ enum Orders {
         order.burstBuffer = submission.burstBuffer
         order.environment = submission.environment
         order.command = submission.command
+        order.arguments = submission.arguments
         order.submitLine = submission.submitLine
         order.partition = submission.partition
         order.account = submission.account
@@ -66,7 +70,7 @@ enum Orders {
     }
 
     static func pieces(
-        _ command: Command, jobs: [UInt32: EngineJob], now: Timestamp, zone: LocalTime.Zone
+        _ command: Command, jobs: JobTable, now: Timestamp, zone: LocalTime.Zone
     ) throws(Refusal) -> [Piece] {
         guard command.jobs.count <= DaemonLimits.commandJobsMax else {
             throw Refusal(code: 0, text: "\(command.jobs.count) jobs at once; at most \(DaemonLimits.commandJobsMax)")
@@ -136,13 +140,12 @@ enum Orders {
             account: filters["account"], state: filters["state"])
     }
 
-    private static func fits(_ selector: JobSelector, _ filter: JobSelector, _ jobs: [UInt32: EngineJob]) -> Bool {
+    private static func fits(_ selector: JobSelector, _ filter: JobSelector, _ jobs: JobTable) -> Bool {
         guard case .matching(let user, let name, let partition, let account, let state) = filter else { return true }
         let chosen: [EngineJob]
         switch selector {
-        case .job(let id): chosen = jobs[id].map { [$0] } ?? jobs.values.filter { $0.arrayJobID == id }
-        case .task(let array, _), .tasks(let array, _):
-            chosen = jobs.values.filter { $0.arrayJobID == array }
+        case .job(let id): chosen = jobs[id].map { [$0] } ?? jobs.ofArray(id)
+        case .task(let array, _), .tasks(let array, _): chosen = jobs.ofArray(array)
         case .matching: return true
         }
         // A job that is not there is left to the engine, which says so.

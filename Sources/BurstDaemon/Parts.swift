@@ -2,7 +2,8 @@ package import BurstEngine
 package import BurstModel
 package import BurstWire
 
-/// What keeps the engine's records. Calls may wait for the disk; they come from the driver's thread, those for the history
+/// What keeps the engine's records. Calls may wait for the disk; they come from the driver's thread, those for the
+/// history
 /// from others besides.
 package protocol StateStore: Sendable {
     /// All or none, in order: when it returns they survive a power cut.
@@ -13,6 +14,8 @@ package protocol StateStore: Sendable {
     func calls(job: UInt32?, last: Int) throws(StateFault) -> [TracedCall]
     func changes(last: Int) throws(StateFault) -> [StateChange]
     func actions(last: Int) throws(StateFault) -> [ActionEntry]
+    /// The answer to one SELECT over the history, as a table or as JSON lines; nil: what tables there are.
+    func query(_ sql: String?, json: Bool) throws(StateFault) -> [UInt8]
     /// Looks through everything that is kept: a line for each thing that is wrong.
     func check() -> [String]
     func close()
@@ -174,8 +177,11 @@ package struct DaemonClock: Sendable {
 
 /// Limits of the daemon that no configuration changes.
 package enum DaemonLimits {
-    /// Questions that wait for the driver, and their bytes; more wait in their connections, which are not read meanwhile.
+    /// Questions that wait for the driver, and their bytes; more wait in their connections, which are not read
+    /// meanwhile.
     package static let questionsWaitingMax = 4096
+    /// Answers of hooks and steps that are decided on in one go, before questions have their turn.
+    package static let eventsAtOnce = 32
     package static let questionBytesWaitingMax = 64 << 20
     /// Bytes of a question's frame: a script and an environment.
     package static let questionBytesMax = 16 << 20

@@ -3,7 +3,8 @@ import BurstModel
 import BurstWire
 import Synchronization
 
-/// Pushes to those who subscribed: only what changed, never more often than they want, and never behind a push that they
+/// Pushes to those who subscribed: only what changed, never more often than they want, and never behind a push that
+/// they
 /// have not taken yet.
 package final class Publisher: Sendable {
     private struct Subscriber {
@@ -25,7 +26,7 @@ package final class Publisher: Sendable {
     /// One rendering serves all who see the same.
     private struct Sight: Hashable {
         var kind: Kind
-        var fields: String?
+        var queue: Show.Queue?
         /// Nil: sees everything.
         var uid: UInt32?
     }
@@ -160,7 +161,7 @@ package final class Publisher: Sendable {
         var sights: [Sight] = []
         let subscription = subscriber.subscription
         if subscription.burst { sights.append(Sight(kind: .burst, uid: uid)) }
-        if let fields = subscription.queueFields { sights.append(Sight(kind: .queue, fields: fields, uid: uid)) }
+        if let queue = subscription.queue { sights.append(Sight(kind: .queue, queue: queue, uid: uid)) }
         if subscription.extras { sights.append(Sight(kind: .extras, uid: uid)) }
         return sights.filter { !subscriber.undrained.contains($0.kind) }
     }
@@ -180,11 +181,7 @@ package final class Publisher: Sendable {
     private static func render(_ sight: Sight, _ view: EngineView, _ texts: any Texts) -> [UInt8]? {
         switch sight.kind {
         case .burst: return try? texts.show(.burst(oneLine: false, verbose: true), view)
-        case .queue:
-            var queue = Show.Queue()
-            queue.fields = sight.fields
-            queue.arrayElements = true
-            return try? texts.show(.queue(queue), view)
+        case .queue: return sight.queue.flatMap { try? texts.show(.queue($0), view) }
         case .extras: return Documents.json(Documents.extras(view))
         case .call: return nil
         }

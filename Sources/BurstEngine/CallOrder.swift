@@ -1,7 +1,7 @@
 import BurstModel
 
-/// The order in which hooks may be called for a job (spec §0, §7.3), as an automaton over what the engine writes down. It knows
-/// nothing of the engine's own rules: simulations feed it every decision and ask it about the end.
+/// The order in which hooks may be called for a job (spec §0, §7.3), as an automaton over what the engine writes down.
+/// It knows nothing of the engine's own rules: simulations feed it every decision and ask it about the end.
 package struct CallOrder: Sendable {
     /// A job's way so far.
     private struct Life {
@@ -181,6 +181,9 @@ package struct CallOrder: Sendable {
         // Without hurry: only when the data is out, or its way out has failed.
         switch (life.last, life.end) {
         case (.testDataOut, .success), (.postRun, .failure), (.dataOut, .failure), (.testDataOut, .failure): return nil
+        // Busy until the time limit of all calls together is a failure, too.
+        case (.testDataOut, .busy) where life.job?.systemComment?.contains("Poll exceeded time limit") == true:
+            return nil
         default: return "without hurry, and its data is not out: last was \(said(life))"
         }
     }

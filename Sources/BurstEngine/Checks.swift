@@ -46,7 +46,8 @@ package enum EngineChecks {
 
     /// - Parameters:
     ///   - jobs: in the order in which faults are to be named.
-    ///   - isPassDue: the scheduler is about to look at the jobs: those that wait need not say why yet. So it is after a
+    ///   - isPassDue: the scheduler is about to look at the jobs: those that wait need not say why yet. So it is after
+    /// a
     ///     restart.
     package static func faults(jobs: [EngineJob], pools: [EnginePool], isPassDue: Bool = true) -> [Fault] {
         poolFaults(jobs, pools) + jobs.flatMap { faults(of: $0, isPassDue) } + sharedCalls(jobs)

@@ -39,13 +39,12 @@ extension Engine {
         switch selector {
         case .job(let id):
             // An array's id means all its tasks.
-            let tasks = jobs.values.filter { $0.arrayJobID == id }.map(\.id)
+            let tasks = jobs.ofArray(id).map(\.id)
             return known(tasks.isEmpty ? jobs[id].map { [$0.id] } ?? [] : tasks)
         case .task(let array, let task):
-            return known(jobs.values.filter { $0.arrayJobID == array && $0.arrayTaskID == task }.map(\.id))
+            return known(jobs.ofArray(array).filter { $0.arrayTaskID == task }.map(\.id))
         case .tasks(let array, let tasks):
-            return known(
-                jobs.values.filter { $0.arrayJobID == array && $0.arrayTaskID.map(tasks.contains) == true }.map(\.id))
+            return known(jobs.ofArray(array).filter { $0.arrayTaskID.map(tasks.contains) == true }.map(\.id))
         case .matching(let user, let name, let partition, let account, let state):
             return (
                 jobs.values.filter {

@@ -41,13 +41,11 @@ extension Engine {
             if let job = jobs[target.job], job.arrayJobID == 0 {
                 meant = [job]
             } else {
-                meant = jobs.values.filter { $0.arrayJobID == target.job }
+                meant = jobs.ofArray(target.job)
             }
-        case .all: meant = jobs.values.filter { $0.arrayJobID == target.job }
+        case .all: meant = jobs.ofArray(target.job)
         case .task(let task):
-            meant = jobs.values.filter {
-                $0.arrayJobID == target.job && ($0.arrayTaskID == task || $0.arrayTasksLeft.contains(task))
-            }
+            meant = jobs.ofArray(target.job).filter { $0.arrayTaskID == task || $0.arrayTasksLeft.contains(task) }
         }
         guard !meant.isEmpty else { return nil }
         return Dependency.Facts(

@@ -466,8 +466,8 @@ extension BufferWork.Stage {
 }
 
 extension HookAnswer {
-    /// What a person reads of a failure; where Slurm 26.05 says nothing (a time-out, an error in the script) it says what
-    /// happened.
+    /// What a person reads of a failure; where Slurm 26.05 says nothing (a time-out, an error in the script) it says
+    /// what happened.
     func failureText(limit: UInt32) -> String {
         switch end {
         case .success: ""

@@ -1,7 +1,7 @@
 import BurstModel
 
-/// What the start makes of what the store kept (spec §7.3, rows "restart"; §7.6). All calls of the earlier life are dead; steps
-/// were looked for by the driver, whose `stepEnded` events follow for those that have ended.
+/// What the start makes of what the store kept (spec §7.3, rows "restart"; §7.6). All calls of the earlier life are
+/// dead; steps were looked for by the driver, whose `stepEnded` events follow for those that have ended.
 extension Engine {
     mutating func recover(at now: Timestamp) {
         if settings.plugin != nil { askPools(at: now) }

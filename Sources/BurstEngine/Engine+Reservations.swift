@@ -1,7 +1,7 @@
 import BurstModel
 
-/// Reservations that set pool space aside. Slurm takes any text and ignores it for lua (spec §6.5; §10, Q16): here it is read,
-/// checked, and holds.
+/// Reservations that set pool space aside. Slurm takes any text and ignores it for lua (spec §6.5; §10, Q16): here it
+/// is read, checked, and holds.
 extension Engine {
     package static let reservationsMax = 1000
 

@@ -2,47 +2,71 @@ import BurstModel
 
 /// Which waiting job is staged in, which one starts (spec §6.2-6.4).
 extension Engine {
-    /// Jobs that a pass looks at before it gives way to what is waiting outside; a later pass begins at the front again, as
-    /// Slurm's does.
-    package static let passJobsMax = 1000
+    /// Jobs that a pass looks at before it gives way to what is waiting outside; it goes on where it stopped.
+    package static let passSliceMax = 1000
     /// Jobs for which a pass works out an expected start of their own.
     static let plannedJobsMax = 100
+
+    /// A pass over the queue that is not through yet.
+    struct Pass: Sendable {
+        var plan: SlotPlan
+        /// Tasks of each array that run.
+        var runningTasks: [UInt32: UInt32]
+        /// The last job that was looked at.
+        var after: JobQueue.Key?
+    }
 
     mutating func pass(at now: Timestamp) {
         passWanted = false
         passNotBefore = nil
-        var plan = SlotPlan(free: settings.cpus > busyCPUs ? settings.cpus - busyCPUs : 0, at: now)
-        for job in jobs.values where job.takesSlots { plan.add(job, settings: settings, at: now) }
-        var runningTasks: [UInt32: UInt32] = [:]
-        for job in jobs.values where job.takesSlots && job.arrayJobID != 0 {
-            runningTasks[job.arrayJobID, default: 0] += 1
-        }
-        var looked = 0
+        var pass = passUnderWay ?? newPass(at: now)
+        passUnderWay = nil
         // The queue changes while it is walked: over a copy.
-        for key in queue.keys {
-            guard looked < Self.passJobsMax else {
-                wantPass(at: now)
-                break
+        let keys = queue.keys
+        var index = pass.after.map { queue.index(after: $0) } ?? 0
+        let end = min(keys.count, index + Self.passSliceMax)
+        while index < end {
+            if let job = jobs[keys[index].id], job.isQueued {
+                consider(job, &pass.plan, &pass.runningTasks, at: now)
             }
-            guard let job = jobs[key.id], job.isQueued else { continue }
-            if consider(job, &plan, &runningTasks, at: now) { looked += 1 }
+            index += 1
         }
+        guard end < keys.count else {
+            if passAgain {
+                passAgain = false
+                wantPass(at: now)
+            }
+            return
+        }
+        pass.after = keys[end - 1]
+        passUnderWay = pass
+        passWanted = true
+        passNotBefore = now
     }
 
-    /// - Returns: whether the job could be staged in or started now, were there room: those that merely wait for a time or
-    ///   another job cost nothing.
+    private func newPass(at now: Timestamp) -> Pass {
+        var plan = SlotPlan(free: settings.cpus > busyCPUs ? settings.cpus - busyCPUs : 0, at: now)
+        var runningTasks: [UInt32: UInt32] = [:]
+        for id in running.sorted() {
+            guard let job = jobs[id] else { continue }
+            plan.add(job, settings: settings, at: now)
+            if job.arrayJobID != 0 { runningTasks[job.arrayJobID, default: 0] += 1 }
+        }
+        return Pass(plan: plan, runningTasks: runningTasks)
+    }
+
     private mutating func consider(
         _ job: EngineJob, _ plan: inout SlotPlan, _ runningTasks: inout [UInt32: UInt32], at now: Timestamp
-    ) -> Bool {
+    ) {
         var job = job
         // What an earlier run still has to do comes first.
         switch job.buffer?.stage {
-        case .postRun, .stagingOut, .teardown, .postRunFailed, .stageOutFailed, .running, .preRun: return false
+        case .postRun, .stagingOut, .teardown, .postRunFailed, .stageOutFailed, .running, .preRun: return
         case nil, .pending, .stagingIn, .stageInFailed, .stagedIn, .complete: break
         }
         if let begin = job.begin, begin > now {
             waits(job.id, .beginTime, keepsText: true, at: now)
-            return false
+            return
         }
         if job.begin != nil {
             change(job.id, at: now) {
@@ -55,23 +79,23 @@ extension Engine {
             if job.dependency != nil { change(job.id, at: now) { $0.dependency = nil } }
         case .waits:
             waits(job.id, .dependency, at: now)
-            return false
+            return
         case .never:
             waits(job.id, .dependencyNeverSatisfied, at: now)
-            return false
+            return
         }
         if job.cpus > settings.cpus {
             waits(job.id, .partitionNodeLimit, at: now)
-            return false
+            return
         }
         if !job.arrayTasksLeft.isEmpty {
             splitTasks(of: job.id, at: now)
-            guard let left = jobs[job.id], left.isQueued else { return true }
+            guard let left = jobs[job.id], left.isQueued else { return }
             job = left
             // The tasks that are left are not staged before they are split off (spec §3.5).
             if !job.arrayTasksLeft.isEmpty {
                 waits(job.id, .priority, at: now)
-                return false
+                return
             }
         }
         // A job that is run again gets a buffer again.
@@ -82,7 +106,7 @@ extension Engine {
         case .pending:
             guard poolsKnown || job.buffer?.requests.isEmpty == true else {
                 waits(job.id, .burstBufferResources, start: now.adding(seconds: 3600), at: now)
-                return true
+                return
             }
             switch fit(job) {
             case .fits:
@@ -90,10 +114,10 @@ extension Engine {
             case .waits: waits(job.id, .burstBufferResources, start: now, at: now)
             case .exceeds: waits(job.id, .burstBufferResources, start: now.adding(seconds: 365 * 86400), at: now)
             }
-            return true
+            return
         case .stagingIn:
             waits(job.id, .burstBufferStageIn, start: expected, at: now)
-            return true
+            return
         case .stageInFailed:
             // Released after a failure: Slurm leaves it stuck (spec §10, Q12).
             change(job.id, at: now) {
@@ -101,7 +125,7 @@ extension Engine {
                 $0.reasonText = nil
             }
             tearDown(job.id, hurry: true, then: .again, at: now)
-            return true
+            return
         case nil, .stagedIn, .preRun, .running, .postRun, .postRunFailed, .stagingOut, .stageOutFailed, .teardown,
             .complete:
             break
@@ -110,21 +134,21 @@ extension Engine {
             runningTasks[job.arrayJobID, default: 0] >= job.arrayTasksRunningMax
         {
             waits(job.id, .jobArrayTaskLimit, at: now)
-            return true
+            return
         }
         guard hetIsReady(job) else {
             waits(job.id, .priority, at: now)
-            return true
+            return
         }
         guard plan.mayStart(job, at: now) else {
             waits(job.id, plan.isBlocked ? .priority : .resources, start: expected, at: now)
             plan.block(job, expected: expected)
-            return true
+            return
         }
         plan.take(job, at: now)
         if job.arrayJobID != 0 { runningTasks[job.arrayJobID, default: 0] += 1 }
         start(job.id, at: now)
-        return true
+        return
     }
 
     /// All components of a heterogeneous job are staged in before any starts (spec §3.6).
@@ -245,7 +269,7 @@ extension Engine {
 }
 
 /// When slots become free: jobs that run, and those that a pass has placed before the one at hand.
-struct SlotPlan {
+struct SlotPlan: Sendable {
     private var free: UInt32
     /// Slots that become free, in order of time.
     private var ends: [(at: Timestamp, cpus: UInt32)] = []

@@ -123,6 +123,8 @@ extension Engine {
                 ["\(UInt64(job.tasks) * UInt64(job.cpusPerTask)) CPUs are asked for: there are \(settings.cpus)"])
         }
         job.timeLimitMinutes = order.timeLimitMinutes ?? settings.defaultTimeLimitMinutes
+        // Slurm's INFINITE: `--time=UNLIMITED`.
+        if job.timeLimitMinutes == UInt32.max { job.timeLimitMinutes = nil }
         if let most = settings.maxTimeLimitMinutes, (job.timeLimitMinutes ?? UInt32.max) > most {
             guard order.timeLimitMinutes == nil else { throw SubmissionFault(.invalidTimeLimit) }
             job.timeLimitMinutes = most
@@ -156,6 +158,7 @@ extension Engine {
         job.qos = order.qos
         job.comment = order.comment
         job.command = order.command
+        job.arguments = order.arguments
         job.submitLine = order.submitLine
         job.workDir = order.workDir
         job.stdIn = order.stdIn ?? "/dev/null"
@@ -207,8 +210,8 @@ extension Engine {
     /// Splits tasks off until so many wait on their own (spec §3.5); the last keeps the array's id.
     mutating func splitTasks(of id: UInt32, at now: Timestamp) {
         guard let job = jobs[id] else { return }
-        let waiting = jobs.values.count {
-            $0.arrayJobID == id && $0.id != id && ($0.state == .pending || $0.flags.contains(.processing))
+        let waiting = jobs.ofArray(id).count {
+            $0.id != id && ($0.state == .pending || $0.flags.contains(.processing))
         }
         var places = settings.arrayStageCount - waiting
         while places > 0, let left = jobs[id]?.arrayTasksLeft, let task = left.first {

@@ -1,10 +1,10 @@
 package import BurstModel
 
-/// The burst buffer half of slurmctld with just enough of a job runner, as a value: events go in, records and effects come out.
-/// No clock, file, thread or chance inside: the same events at the same times give the same decisions.
+/// The burst buffer half of slurmctld with just enough of a job runner, as a value: events go in, records and effects
+/// come out. No clock, file, thread or chance inside: the same events at the same times give the same decisions.
 package struct Engine: Sendable {
     package internal(set) var settings: EngineSettings
-    package internal(set) var jobs: [UInt32: EngineJob] = [:]
+    package internal(set) var jobs = JobTable()
     /// In order of first report.
     package internal(set) var pools: [EnginePool] = []
     package internal(set) var reservations: [String: EngineReservation] = [:]
@@ -23,8 +23,13 @@ package struct Engine: Sendable {
     var nextPoolsAt: Timestamp?
     var poolsCall: CallID?
     var isStopping = false
-    /// Slots of jobs that run.
+    /// Slots of jobs that run, and which those are.
     var busyCPUs: UInt32 = 0
+    /// Jobs that run.
+    var running: Set<UInt32> = []
+    var passUnderWay: Pass?
+    /// Something changed while a pass was under way: another follows.
+    var passAgain = false
     var passWanted = false
     var passNotBefore: Timestamp?
 
@@ -65,14 +70,17 @@ package struct Engine: Sendable {
 
     package init(settings: EngineSettings, recovered: Recovered = Recovered()) {
         self.settings = settings
-        jobs = Dictionary(uniqueKeysWithValues: recovered.jobs.map { ($0.id, $0) })
+        jobs = JobTable(recovered.jobs)
         pools = recovered.pools
         reservations = Dictionary(uniqueKeysWithValues: recovered.reservations.map { ($0.name, $0) })
         nextJobID = recovered.nextJobID
         nextCallNumber = recovered.nextCallNumber
         for job in recovered.jobs {
             nextJobID = max(nextJobID, job.id + 1)
-            if job.takesSlots { busyCPUs += job.cpus }
+            if job.takesSlots {
+                busyCPUs += job.cpus
+                running.insert(job.id)
+            }
             if job.isQueued { queue.insert(job) }
         }
     }
@@ -135,7 +143,10 @@ package struct Engine: Sendable {
         }
         let slotsBefore = before.map { $0.takesSlots ? $0.cpus : 0 } ?? 0
         let slots = job.takesSlots ? job.cpus : 0
-        if slots != slotsBefore { busyCPUs = busyCPUs - slotsBefore + slots }
+        if slots != slotsBefore {
+            busyCPUs = busyCPUs - slotsBefore + slots
+            if slots > 0 { running.insert(job.id) } else { running.remove(job.id) }
+        }
         let place = before.flatMap { $0.isQueued ? JobQueue.Key($0) : nil }
         let newPlace = job.isQueued ? JobQueue.Key(job) : nil
         if place != newPlace {
@@ -153,6 +164,10 @@ package struct Engine: Sendable {
     }
 
     mutating func wantPass(at now: Timestamp) {
+        guard passUnderWay == nil else {
+            passAgain = true
+            return
+        }
         passWanted = true
         // A long queue is walked less often, so that submissions by the thousand stay cheap.
         if passNotBefore == nil {

@@ -65,6 +65,8 @@ package struct SubmitOrder: Hashable, Sendable {
     /// `--bb`; inserted as the script's second line.
     package var burstBuffer: String?
     package var environment: [String] = []
+    /// The script's.
+    package var arguments: [String] = []
     package var name: String
     package var workDir: String
     package var command: String = ""

@@ -32,6 +32,8 @@ package struct EngineJob: Codable, Hashable, Sendable, Identifiable {
     package var comment: String?
     /// The script's path as submitted; empty for one from standard input.
     package var command: String = ""
+    /// The script's.
+    package var arguments: [String] = []
     package var submitLine: String?
     package var workDir: String = "/"
     package var stdIn: String = "/dev/null"
@@ -201,8 +203,8 @@ package struct EngineJob: Codable, Hashable, Sendable, Identifiable {
 package struct BufferWork: Codable, Hashable, Sendable {
     /// The directives as Slurm shows them in `BurstBuffer=`.
     package var spec: String
-    /// A pool and a rounded size in bytes or units for each pool that lines name, in order of first mention but for `pool`,
-    /// which is last.
+    /// A pool and a rounded size in bytes or units for each pool that lines name, in order of first mention but for
+    /// `pool`, which is last.
     package var requests: [Request] = []
     /// The pool that `setup` gets and rows show: that of the last line with a size (spec §3.1). Nil without one.
     package var pool: String?
@@ -224,8 +226,8 @@ package struct BufferWork: Codable, Hashable, Sendable {
         self.since = since
     }
 
-    /// What each pool is charged while the buffer exists: each line's size to its own pool (Slurm charges all to the last:
-    /// spec §10, Q34), and what `real_size` added to the last.
+    /// What each pool is charged while the buffer exists: each line's size to its own pool (Slurm charges all to the
+    /// last: spec §10, Q34), and what `real_size` added to the last.
     package var charges: [Request] {
         var charges = requests
         let asked = requests.reduce(0) { $0 &+ $1.size }
@@ -246,7 +248,8 @@ package struct BufferWork: Codable, Hashable, Sendable {
         }
     }
 
-    /// Where the life cycle stands. Next states stand at each; any state leads to `teardown` on a cancel that ends the job.
+    /// Where the life cycle stands. Next states stand at each; any state leads to `teardown` on a cancel that ends the
+    /// job.
     package enum Stage: Codable, Hashable, Sendable {
         /// Waits for space and its turn. Next: `stagingIn`.
         case pending

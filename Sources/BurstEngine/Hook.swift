@@ -64,7 +64,7 @@ package struct HookCall: Hashable, Sendable {
     package var arguments: [String]
     /// The table `job_info`, where the function has one; it stands behind `arguments`.
     package var jobInfo: [String: JobInfoValue]?
-    /// Seconds until the call is ended; nil: no limit. Counted from the moment the function is called, not while it waits
+    /// Seconds until the call is ended; nil: no limit. Counted from when the function is called, not while it waits
     /// for a place.
     package var limitSeconds: UInt32?
 
@@ -98,7 +98,7 @@ package struct HookAnswer: Hashable, Sendable {
     }
 
     package var end: End
-    /// What the function and its children wrote to standard output and error, at most `printedBytesMax`: kept apart from the
+    /// What the function and its children wrote to standard output and error, at most `printedBytesMax`: apart from the
     /// message (spec §10, Q37).
     package var printed: String
     /// Lines that the script gave to `slurm.log_*`, and ours about its answer, oldest first.
@@ -164,7 +164,7 @@ package struct ReportedPool: Hashable, Sendable {
     }
 }
 
-/// What the document of `slurm_bb_pools` said: pools, and what is wrong with it, one line each. With a fault in the document as
+/// What the document of `slurm_bb_pools` said: pools, and what is wrong, one line each. With a fault in the document as
 /// a whole the pools are empty and those known stay.
 package struct PoolsReading: Hashable, Sendable {
     package var pools: [ReportedPool]

@@ -1,7 +1,7 @@
 package import BurstModel
 
-/// The table `job_info` that 26.05 hands to hooks (spec §4.14): names, types and "no value" numbers are Slurm's. Fields that are
-/// not here read as nil.
+/// The table `job_info` that 26.05 hands to hooks (spec §4.14): names, types and "no value" numbers are Slurm's. Fields
+/// that are not here read as nil.
 package enum JobInfo {
     private static let noValue: Int64 = 4_294_967_294
     private static let noValue16: Int64 = 65_534

@@ -41,6 +41,12 @@ struct JobQueue: Sendable {
         return low
     }
 
+    /// Where the jobs behind this one begin, whether it is still there or not.
+    func index(after key: Key) -> Int {
+        let place = place(key)
+        return place < keys.count && keys[place] == key ? place + 1 : place
+    }
+
     mutating func insert(_ job: EngineJob) {
         let key = Key(job)
         let place = place(key)

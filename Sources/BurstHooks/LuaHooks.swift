@@ -18,11 +18,13 @@ package final class LuaHooks: HookRunner {
     ///   - script: The path of `burst_buffer.lua`, which is read anew for each call.
     ///   - clusterName: What `slurm.CLUSTER_NAME` says.
     ///   - scriptd: The path of burst-scriptd; nil: it lies beside the running program.
+    ///   - record: A file that names what runs, so that the next life ends what a kill of this one leaves; nil: none.
     ///   - log: Takes what is not part of an answer: a call that runs for long, burst-scriptd's death. On any thread.
     ///   - answer: Takes each call's answer, once. On a thread of the runner's; it must not wait for the runner.
     /// - Throws: `Fault` where burst-scriptd is not there.
     package init(
-        script: String, clusterName: String, scriptd: String? = nil, limits: HookLimits = HookLimits(),
+        script: String, clusterName: String, scriptd: String? = nil, record: String? = nil,
+        limits: HookLimits = HookLimits(),
         log: @escaping @Sendable (HookLogLine) -> Void, answer: @escaping @Sendable (CallID, HookAnswer) -> Void
     ) throws(Fault) {
         let path = scriptd ?? Self.besideProgram()
@@ -32,7 +34,8 @@ package final class LuaHooks: HookRunner {
         }
         inProcess = InProcessHooks(script: script, cluster: clusterName, limits: limits, log: log, answer: answer)
         children = ScriptDaemon(
-            path: path, script: script, cluster: clusterName, limits: limits, log: log, answer: answer)
+            path: path, script: script, cluster: clusterName, limits: limits, record: record, log: log,
+            answer: answer)
     }
 
     package func start(_ call: HookCall) {

@@ -27,6 +27,8 @@ final class ScriptDaemon: Sendable {
     private let script: String
     private let cluster: String
     private let limits: HookLimits
+    /// Where the name of the burst-scriptd that runs is kept for the next life of this program.
+    private let record: String?
     private let log: @Sendable (HookLogLine) -> Void
     private let answer: @Sendable (CallID, HookAnswer) -> Void
     private let state = Mutex(State())
@@ -37,13 +39,14 @@ final class ScriptDaemon: Sendable {
     private static let unreadMax = 1 << 20
 
     init(
-        path: String, script: String, cluster: String, limits: HookLimits,
+        path: String, script: String, cluster: String, limits: HookLimits, record: String? = nil,
         log: @escaping @Sendable (HookLogLine) -> Void, answer: @escaping @Sendable (CallID, HookAnswer) -> Void
     ) {
         self.path = path
         self.script = script
         self.cluster = cluster
         self.limits = limits
+        self.record = record
         self.log = log
         self.answer = answer
         news = bb_eventfd()
@@ -116,6 +119,7 @@ final class ScriptDaemon: Sendable {
     }
 
     private func run() {
+        endEarlier()
         var deaths = 0
         while true {
             let ending = runOnce()
@@ -191,12 +195,14 @@ final class ScriptDaemon: Sendable {
     private func runOnce() -> Ending {
         if state.withLock({ $0.isStopping }) { return .stopped }
         let instance = Self.newInstance()
+        keep(instance)
         var pid: Int32 = 0
         let socket = bb_scriptd_start(path, instance, &pid)
         guard socket >= 0 else { return .notStarted("\(path): \(String(cString: strerror(errno)))") }
         state.withLock { $0.pid = pid }
         var answered = false
         var stopped = false
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
         var incoming: [UInt8] = []
         var outgoing: [UInt8] = []
         var sentBytes = 0
@@ -220,7 +226,7 @@ final class ScriptDaemon: Sendable {
             poll(&entries, 2, -1)
             if entries[1].revents != 0 { takeNews() }
             guard entries[0].revents & ~Int16(POLLOUT) != 0 else { continue }
-            guard receive(socket, into: &incoming) else { break }
+            guard receive(socket, &buffer, into: &incoming) else { break }
             let taken = take(&incoming)
             answered = answered || taken.answered
             if taken.isDamaged {
@@ -266,12 +272,9 @@ final class ScriptDaemon: Sendable {
     }
 
     /// False at the end of the connection.
-    private func receive(_ socket: CInt, into incoming: inout [UInt8]) -> Bool {
-        let old = incoming.count
-        let room = 1 << 16
-        incoming.append(contentsOf: repeatElement(0, count: room))
-        let count = incoming.withUnsafeMutableBytes { recv(socket, $0.baseAddress! + old, room, 0) }
-        incoming.removeLast(room - max(count, 0))
+    private func receive(_ socket: CInt, _ buffer: inout [UInt8], into incoming: inout [UInt8]) -> Bool {
+        let count = buffer.withUnsafeMutableBytes { recv(socket, $0.baseAddress, $0.count, 0) }
+        incoming += buffer[..<max(count, 0)]
         return count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR))
     }
 
@@ -305,6 +308,31 @@ final class ScriptDaemon: Sendable {
         }
         let swept = bb_scriptd_sweep(instance)
         if swept > 0 { log(HookLogLine(.error, "burst-scriptd left \(swept) processes, which were ended")) }
+    }
+
+    /// Ends what an earlier life left where it and its burst-scriptd were both killed: no call is made beside its calls.
+    private func endEarlier() {
+        guard let record else { return }
+        let file = open(record, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return }
+        defer { Glibc.close(file) }
+        var bytes = [UInt8](repeating: 0, count: Int(BB_INSTANCE_DIGITS))
+        guard read(file, &bytes, bytes.count) == bytes.count, let instance = String(validating: bytes, as: UTF8.self),
+            instance.allSatisfy(\.isHexDigit)
+        else { return }
+        let swept = bb_scriptd_sweep(instance)
+        if swept > 0 { log(HookLogLine(.error, "\(swept) processes of hooks were left by an earlier life and ended")) }
+    }
+
+    /// Before it starts anything. Without the file all else goes on: an earlier life's processes stay at worst.
+    private func keep(_ instance: String) {
+        guard let record else { return }
+        let file = open(record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let text = Array(instance.utf8)
+        if file < 0 || write(file, text, text.count) != text.count {
+            log(HookLogLine(.error, "\(record): \(String(cString: strerror(errno)))"))
+        }
+        if file >= 0 { Glibc.close(file) }
     }
 
     private static func newInstance() -> String {

@@ -130,7 +130,7 @@ struct Batch {
 
     private func oneShot() throws -> Delivery {
         switch options.origin {
-        case .replay, .demo:
+        case .replay, .recordedDemo:
             guard let replay = try launch.source(onChange: {}, prepare: { _ in }) as? ReplaySource else {
                 throw Refusal("nothing to replay")
             }
@@ -145,17 +145,22 @@ struct Batch {
             result.withLock { $0 = source.latest() }
             Places.wait { await source.stop() }
             return result.withLock { $0! }
-        case .automatic, .slurm, .burstd:
-            guard let collector = try launch.source(onChange: {}, prepare: { _ in }) as? Collector else {
-                throw Refusal("nothing to ask")
-            }
+        case .automatic, .slurm, .burstd, .demo:
+            let source = try launch.source(onChange: {}, prepare: { _ in })
             let jobs = launch.settings.jobs != .off
             let result = Mutex<Delivery?>(nil)
             Places.wait {
-                let delivery = await collector.oneShot(jobs: jobs)
+                let delivery: Delivery?
+                switch source {
+                case let collector as Collector: delivery = await collector.oneShot(jobs: jobs)
+                case let engine as EngineSource: delivery = await engine.oneShot()
+                case let demo as DemoSource: delivery = await demo.oneShot()
+                default: delivery = nil
+                }
                 result.withLock { $0 = delivery }
             }
-            return result.withLock { $0! }
+            guard let delivery = result.withLock({ $0 }) else { throw Refusal("nothing to ask") }
+            return delivery
         }
     }
 

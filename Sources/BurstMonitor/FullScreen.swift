@@ -176,7 +176,9 @@ struct FullScreen {
             }
         case .export(let path, let text): export(path, text, now)
         case .theme(let name, let keep): loadTheme(name, keep: keep, now)
-        case .mouse(let on): state.say("start burstmon with --mouse \(on ? "to use it" : "left out")", at: now)
+        case .mouse(let on):
+            terminal.setMouse(on)
+            state.say(on ? "mouse on: click selects, wheel scrolls; hold Shift to mark text" : "mouse off", at: now)
         case .clock(let on): state.showsClock = on
         }
     }

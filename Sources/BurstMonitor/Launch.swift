@@ -1,3 +1,4 @@
+internal import BurstClient
 internal import BurstModel
 internal import BurstReports
 internal import BurstScreen
@@ -6,6 +7,7 @@ internal import BurstSources
 internal import BurstTerminal
 internal import CSys
 internal import Glibc
+internal import Synchronization
 
 /// Puts the monitor together from its options and runs it.
 package struct Launch {
@@ -61,7 +63,7 @@ package struct Launch {
         settingsFaults = outcome.faults
         switch options.origin {
         case .replay(let path, _, _, _), .follow(let path): zone = Self.zone(of: path)
-        case .demo: zone = .fixed()
+        case .recordedDemo: zone = .fixed()
         default: zone = .system
         }
     }
@@ -92,7 +94,7 @@ package struct Launch {
                 return try ReplaySource(
                     path: path, begin: try time(begin, "-b"), end: try time(end, "-e"), speed: speed,
                     viewer: Places.viewer, thresholds: settings.rules, onChange: onChange, prepare: prepare)
-            case .demo(let speed):
+            case .recordedDemo(let speed):
                 let path = try demoRecording()
                 let begun = try RecordingReader(path: path).startedAt
                 return try ReplaySource(
@@ -102,10 +104,21 @@ package struct Launch {
                 return try FollowSource(
                     path: path, viewer: Places.viewer, thresholds: settings.rules, onChange: onChange,
                     prepare: prepare)
+            case .demo: return try demo(onChange: onChange, prepare: prepare)
             case .burstd:
-                throw Refusal(
-                    "--source burstd: this release has no engine yet; --source slurm, --replay or --demo", code: 2)
-            case .automatic, .slurm:
+                let socket = options.socket ?? SocketPlaces.client(environment: environment)
+                return try engine(socket, onChange: onChange, prepare: prepare)
+            case .slurm: return try collector(onChange: onChange, prepare: prepare)
+            case .automatic:
+                let socket = SocketPlaces.client(environment: environment)
+                if let why = whyNoSlurm(socket) {
+                    guard Self.answers(socket) else {
+                        throw Refusal(
+                            "\(why), and no burstd listens at \(socket): start one with burstd, install slurm-client, "
+                                + "or try burstmon --demo", code: ExitCode.failure.rawValue)
+                    }
+                    return try engine(socket, onChange: onChange, prepare: prepare)
+                }
                 return try collector(onChange: onChange, prepare: prepare)
             }
         } catch let fault as RecordingFault {
@@ -117,21 +130,80 @@ package struct Launch {
         onChange: @escaping @Sendable () -> Void, prepare: @escaping @Sendable (Board) -> Void
     ) throws -> Collector {
         if let missing = missingTools() {
-            throw Refusal(missing, code: ExitCode.failure.rawValue)
+            throw Refusal(
+                "\(missing): install slurm-client, or try burstmon --demo", code: ExitCode.failure.rawValue)
         }
         return Collector(
             runner: SubprocessRunner(environment: environment), settings: collectorSettings(), zone: zone,
             recorder: try recorder(), eventLog: try eventLog(), onChange: onChange, prepare: prepare)
     }
 
-    /// One line where Slurm's commands cannot be found; nil where they can.
+    private func engine(
+        _ socket: String, onChange: @escaping @Sendable () -> Void, prepare: @escaping @Sendable (Board) -> Void
+    ) throws -> EngineSource {
+        EngineSource(
+            path: socket, program: "burstmon \(Self.version)", settings: collectorSettings(), zone: zone,
+            recorder: try recorder(), eventLog: try eventLog(), onChange: onChange, prepare: prepare)
+    }
+
+    private func demo(
+        onChange: @escaping @Sendable () -> Void, prepare: @escaping @Sendable (Board) -> Void
+    ) throws -> DemoSource {
+        guard let slurm = Places.shared("demo/slurm.conf", inTree: "Sources/burstmon/Resources/demo/slurm.conf") else {
+            throw Refusal(
+                "the demo's files are not there; they belong into share/burst/demo beside the program's bin", code: 1)
+        }
+        let beside = Places.programFolder.map { $0 + "/burstd" }
+        guard let burstd = ([beside].compactMap { $0 } + folders.map { $0 + "/burstd" }).first(where: Places.isProgram)
+        else {
+            throw Refusal(
+                "--demo runs a burstd, and there is none beside burstmon or in PATH; --demo recorded needs none",
+                code: 1)
+        }
+        return try DemoSource(resources: String(slurm.dropLast("/slurm.conf".count)), burstd: burstd) { socket in
+            try engine(socket, onChange: onChange, prepare: prepare)
+        }
+    }
+
+    private var folders: [String] {
+        (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map(String.init)
+    }
+
+    /// Which of Slurm's commands cannot be found, and where; nil where they can.
     private func missingTools() -> String? {
-        let folders = (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map(String.init)
-        for tool in ["scontrol", "squeue"] where !folders.contains(where: { access($0 + "/" + tool, X_OK) == 0 }) {
-            return
-                "\(tool) is not in PATH (\(folders.joined(separator: ":"))): install slurm-client, or try burstmon --demo"
+        for tool in ["scontrol", "squeue"] where !folders.contains(where: { Places.isProgram($0 + "/" + tool) }) {
+            return "\(tool) is not in PATH (\(folders.joined(separator: ":")))"
         }
         return nil
+    }
+
+    /// Seconds for scontrol to show that it works, where there is a choice.
+    private static let trySeconds = 5
+
+    /// Why Slurm is not what is to be shown; nil where it is. A cluster whose controller is silent at the moment is one
+    /// still, unless a burstd answers.
+    private func whyNoSlurm(_ socket: String) -> String? {
+        let scontrol = folders.lazy.map { $0 + "/scontrol" }.first(where: Places.isProgram)
+        if let missing = missingTools() { return missing }
+        guard let scontrol else { return nil }
+        // The command line of burstd under Slurm's name: its daemon is asked directly.
+        if let path = realpath(scontrol, nil) {
+            defer { free(path) }
+            if String(cString: path).split(separator: "/").last == "burst" { return "scontrol is burst" }
+        }
+        guard Self.answers(socket) else { return nil }
+        let works = Mutex(false)
+        let environment = environment
+        Places.wait {
+            let run = await SubprocessRunner(environment: environment).run(
+                ["scontrol", "show", "config"], timeoutSeconds: Self.trySeconds)
+            works.withLock { $0 = run.result.end == .exit(0) }
+        }
+        return works.withLock { $0 } ? nil : "scontrol does not work"
+    }
+
+    private static func answers(_ socket: String) -> Bool {
+        (try? BurstConnection.connect(path: socket, program: "burstmon \(version)")) != nil
     }
 
     private func collectorSettings() -> CollectorSettings {
@@ -222,7 +294,7 @@ package struct Launch {
 
         let isReplay: Bool
         switch options.origin {
-        case .replay, .demo: isReplay = true
+        case .replay, .recordedDemo: isReplay = true
         default: isReplay = false
         }
         var keys = KeyMap(readOnly: settings.readOnly, replay: isReplay)
@@ -249,7 +321,12 @@ package struct Launch {
             source.send(.note(Event(at: now, level: .error, kind: .note, subject: .controller, text: fault)))
         }
         if isReplay { source.send(.replay(.play)) }
-        if case .demo = options.origin {
+        if let demo = source as? DemoSource {
+            state.say(
+                "a burstd of its own, jobs that copy files; BURST_SOCKET=\(demo.socket) lets burst ask it; q ends all",
+                at: now, seconds: 20)
+        }
+        if case .recordedDemo = options.origin {
             state.say(
                 "a recorded hour of a real Slurm; , and . step, Space stops, ? helps, q quits", at: now, seconds: 20)
         }

@@ -21,7 +21,10 @@ package struct MonitorOptions: Sendable {
         case burstd
         case replay(path: String, begin: String?, end: String?, speed: Double)
         case follow(path: String)
-        case demo(speed: Double)
+        /// A private burstd with jobs of its own.
+        case demo
+        /// The recorded hour of a real Slurm.
+        case recordedDemo(speed: Double)
     }
 
     package var mode = Mode.screen
@@ -31,6 +34,8 @@ package struct MonitorOptions: Sendable {
     package var columns: String?
     package var pool: String?
     package var user: String?
+    /// burstd's; nil: where it usually is.
+    package var socket: String?
     package var record: String?
     package var redact = false
     package var readOnly = false
@@ -62,4 +67,10 @@ struct Refusal: Error {
 package enum MonitorProgram {
     /// Forks the guardian where a terminal is to be given back. The very first thing: no thread may exist yet.
     package static func guardTerminal() { Guardian.start() }
+
+    /// The option under which this program keeps the demo's burstd (`DemoKeeper`), and with which folder and program.
+    package static let keeperOption = "--keep-demo"
+
+    /// Keeps the demo; returns its exit status. The very first thing, too.
+    package static func keepDemo(_ arguments: [String]) -> Int32 { DemoKeeper.run(arguments) }
 }

@@ -30,6 +30,11 @@ enum Places {
 
     static func exists(_ path: String) -> Bool { access(path, R_OK) == 0 }
 
+    static func isProgram(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
+    }
+
     /// Files that come with the program: in `share/burst` beside its `bin`, or in the source tree it was built in.
     static func shared(_ installed: String, inTree: String) -> String? {
         guard let folder = programFolder else { return nil }

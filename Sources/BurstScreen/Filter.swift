@@ -84,6 +84,22 @@ package struct Filter: Hashable, Sendable {
 
     package var isEmpty: Bool { steps.isEmpty }
 
+    /// Whether no row passes that did not pass the other filter: as each letter that is typed makes a word longer.
+    /// False where that is not plain to see.
+    package func narrows(_ other: Filter) -> Bool {
+        guard freeFields == other.freeFields || other.steps.isEmpty, isConjunction, other.isConjunction else {
+            return false
+        }
+        return other.steps.allSatisfy { old in
+            steps.contains { $0.field == old.field && $0.test.implies(old.test) }
+        }
+    }
+
+    /// All tests have to hold.
+    private var isConjunction: Bool {
+        steps.isEmpty ? start == Self.accept : start >= 0 && steps.allSatisfy { $0.no == Self.reject }
+    }
+
     /// Whether a row passes; `value` gives the row's value of the column at an index into the fields.
     package func matches(_ value: (Int) -> FilterValue) -> Bool {
         var at = start
@@ -148,6 +164,18 @@ enum FilterTest: Hashable, Sendable {
     case isOne([Int128?])
     case order(Order, Int128)
 
+    /// Whether a value for which this holds is one for which the other does.
+    func implies(_ other: FilterTest) -> Bool {
+        if self == other { return true }
+        switch (self, other) {
+        case (.contains(let longer), .contains(let shorter)): return longer.contains(shorter)
+        case (.isLike(let longer), .isLike(let shorter)):
+            guard longer.count == 1, shorter.count == 1 else { return false }
+            return longer[0].begins(as: shorter[0])
+        default: return false
+        }
+    }
+
     func holds(_ value: FilterValue) -> Bool {
         switch self {
         case .contains(let pattern):
@@ -203,6 +231,19 @@ struct FilterPattern: Hashable, Sendable {
         self.codes = codes
         hasWildCards = codes.contains { $0 > 0xff }
         isASCII = codes.allSatisfy { $0 < 0x80 || $0 > 0xff }
+    }
+
+    /// Text that has this somewhere has the other, too. Only told of patterns without wild cards.
+    func contains(_ other: FilterPattern) -> Bool {
+        guard !hasWildCards, !other.hasWildCards, other.codes.count <= codes.count else { return false }
+        return (0...(codes.count - other.codes.count)).contains { codes[$0...].starts(with: other.codes) }
+    }
+
+    /// The other is plain text and then anything, and this begins with that text.
+    func begins(as other: FilterPattern) -> Bool {
+        guard other.codes.last == Self.anyText else { return false }
+        let text = other.codes.dropLast()
+        return text.allSatisfy { $0 <= 0xff } && codes.starts(with: text) && codes.count > text.count
     }
 
     /// The pattern stands somewhere in the text; one with wild cards has to cover it whole.

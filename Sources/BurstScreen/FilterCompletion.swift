@@ -6,16 +6,7 @@ extension Filter {
         for text: String, fields: [FilterField], values: (Int) -> [String]
     ) -> [String] {
         let characters = Array(text)
-        var start = characters.count
-        var inQuotes = false
-        // The last word begins behind the last blank or parenthesis outside quotes.
-        var word = 0
-        for (index, character) in characters.enumerated() {
-            if character == "\"", index == 0 || characters[index - 1] != "\\" { inQuotes.toggle() }
-            if !inQuotes, character.isWhitespace || "()".contains(character) { word = index + 1 }
-        }
-        if word < characters.count, characters[word] == "!" { word += 1 }
-        start = word
+        let (start, _) = lastWord(characters)
         let last = characters[start...]
         if let place = last.firstIndex(where: { "=<>~!".contains($0) }) {
             let name = String(last[..<place]).lowercased()
@@ -35,6 +26,37 @@ extension Filter {
             ([field.name] + field.aliases).contains { $0.lowercased().hasPrefix(typed) }
         }
         return names.map { head + $0.name + ($0.kind == .text ? "=" : ">") }
+    }
+
+    /// Where the last word begins: behind the last blank or parenthesis outside quotes.
+    private static func lastWord(_ characters: [Character]) -> (start: Int, inQuotes: Bool) {
+        var inQuotes = false
+        var word = 0
+        for (index, character) in characters.enumerated() {
+            if character == "\"", index == 0 || characters[index - 1] != "\\" { inQuotes.toggle() }
+            if !inQuotes, character.isWhitespace || "()".contains(character) { word = index + 1 }
+        }
+        if word < characters.count, characters[word] == "!" { word += 1 }
+        return (word, inQuotes)
+    }
+
+    /// What of a filter applies while it is being typed, so that no row vanishes only because a word is not whole
+    /// yet: a last word that may become a column's name waits, and the last value of a column may go on.
+    package static func whileTyped(_ text: String, fields: [FilterField]) -> String {
+        let characters = Array(text)
+        let (start, inQuotes) = lastWord(characters)
+        let last = characters[start...]
+        guard !inQuotes, let end = last.last, !last.contains("\"") else { return text }
+        if let place = last.firstIndex(where: { "=<>~!".contains($0) }) {
+            let name = String(last[..<place]).lowercased()
+            guard characters[place] == "=", place + 1 < characters.count, !"*?,=".contains(end),
+                let field = fields.first(where: { $0.answers(to: name) }), field.kind == .text
+            else { return text }
+            return text + "*"
+        }
+        let typed = String(last).lowercased()
+        let words = fields.flatMap { [$0.name] + $0.aliases } + ["and", "or", "not"]
+        return words.contains { $0.lowercased().hasPrefix(typed) } ? String(characters[..<start]) : text
     }
 
     /// A term that holds for one value exactly, whatever characters it has: `user=alice`, `pool="a b"`.

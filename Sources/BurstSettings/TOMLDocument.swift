@@ -49,6 +49,11 @@ struct TOMLDocument {
                 file: file, line: line, wrong: "is not TOML: no name of a table stands behind [",
                 right: "write [NAME], or [\"NAME\"] where it has other signs than A-Z, a-z, 0-9, _ and -")
         }
+        if let line = scanner.badValueLine {
+            throw FileFault(
+                file: file, line: line, wrong: "is not TOML as it is read here: a value is missing or is none",
+                right: "write strings in quotes, numbers as 12 or 1.5, lists as [1, 2], and no times of day")
+        }
         do {
             root = try Self.values(of: TOMLTable(string: text))
         } catch let error as TOMLParseError {
@@ -113,6 +118,9 @@ struct TOMLDocument {
 private struct KeyLines {
     /// The first header that begins with something else than a name.
     private(set) var badHeaderLine: Int?
+    /// The first place in a value that the library asserts on, in release builds too: a list in which `}` or a blank
+    /// that is not ASCII stands for a value, and a date behind which something else than the end of the value stands.
+    private(set) var badValueLine: Int?
 
     private let bytes: [UInt8]
     private var at = 0
@@ -205,24 +213,64 @@ private struct KeyLines {
 
     /// Goes on to the end of the line on which the value ends: strings and lists may have several lines.
     private mutating func skipValue() {
-        var depth = 0
+        var open: [UInt8] = []
         while at < bytes.count {
             switch bytes[at] {
             case UInt8(ascii: "\n"):
-                if depth <= 0 { return }
+                if open.isEmpty { return }
                 line += 1
                 at += 1
             case UInt8(ascii: "#"): skipComment()
             case UInt8(ascii: "\""), UInt8(ascii: "'"): skipString(bytes[at])
             case UInt8(ascii: "["), UInt8(ascii: "{"):
-                depth += 1
+                open.append(bytes[at])
                 at += 1
             case UInt8(ascii: "]"), UInt8(ascii: "}"):
-                depth -= 1
+                // The codes of a bracket and of the one that closes it are two apart.
+                if open.popLast().map({ $0 + 2 == bytes[at] }) != true { refuseValue() }
                 at += 1
-            default: at += 1
+            case UInt8(ascii: "="), UInt8(ascii: ","), UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"):
+                at += 1
+            default: skipWord()
             }
         }
+    }
+
+    private mutating func refuseValue() { badValueLine = badValueLine ?? line }
+
+    /// Goes on behind a word without quotes: a number, `true`, a date.
+    private mutating func skipWord() {
+        let start = at
+        let ends = Set("=,[]{}#\"' \t\r\n".utf8)
+        while at < bytes.count, !ends.contains(bytes[at]) { at += 1 }
+        let word = Array(bytes[start..<at])
+        if word.contains(where: { $0 < 0x20 || $0 >= 0x7f }) { refuseValue() }
+        guard Self.isLikeMoment(word) else { return }
+        var next = at
+        while next < bytes.count, bytes[next] == UInt8(ascii: " ") || bytes[next] == UInt8(ascii: "\t") { next += 1 }
+        let isEnd = next == bytes.count || ",]}#\r\n".utf8.contains(bytes[next])
+        if !isEnd || !Self.isDate(word) { refuseValue() }
+    }
+
+    /// Begins as a number and has a colon, or a sign that is none of an exponent.
+    private static func isLikeMoment(_ word: [UInt8]) -> Bool {
+        guard let first = word.first, "+-0123456789".utf8.contains(first) else { return false }
+        return word.indices.dropFirst().contains { place in
+            switch word[place] {
+            case UInt8(ascii: ":"): true
+            case UInt8(ascii: "+"), UInt8(ascii: "-"): word[place - 1] | 0x20 != UInt8(ascii: "e")
+            default: false
+            }
+        }
+    }
+
+    /// `2026-11-22`
+    private static func isDate(_ word: [UInt8]) -> Bool {
+        word.count == 10
+            && word.indices.allSatisfy { place in
+                place == 4 || place == 7
+                    ? word[place] == UInt8(ascii: "-") : (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(word[place])
+            }
     }
 
     private mutating func skipComment() {

@@ -201,10 +201,18 @@ struct CollectorLoop: ~Copyable {
 
     private mutating func finish(_ call: Call, _ arguments: [String], _ run: CommandRun, _ monotonic: Int64) {
         running = nil
+        let sample = Self.sample(call, arguments, run, parts.zone)
+        // A call that was under way while the program was stopped fails of that: its time limit goes on, and nobody
+        // read its output. The plan asks again; for the board nothing has happened.
+        if plan.isInterrupted, call.isRepeatable, case .failure = sample.answer {
+            plan.finished(
+                call, succeeded: false, startedAt: run.startedAt, durationMilliseconds: run.durationMilliseconds,
+                at: parts.clock.now(), jitter: 0)
+            return
+        }
         if let event = parts.recorder?.record(run, arguments: arguments, monotonicMilliseconds: monotonic) {
             watch.note(event)
         }
-        let sample = Self.sample(call, arguments, run, parts.zone)
         watch.ingest(sample)
         isNew = true
         var succeeded = true
@@ -260,9 +268,11 @@ struct CollectorLoop: ~Copyable {
         case .refresh:
             endStatus()
             plan.refresh(at: now)
-        case .detail(let id):
+        case .detail(let id, let again):
             endStatus()
-            plan.request(.job(id), at: now, again: true)
+            plan.request(.job(id), at: now, again: again)
+            // An earlier failure says nothing of the answer to come.
+            if plan.awaits(.job(id)) { delivery.detailFailures[id] = nil }
         case .status(let request):
             endStatus()
             plan.request(.status(request), at: now)
@@ -285,7 +295,7 @@ struct CollectorLoop: ~Copyable {
         case .intervalSet(let seconds): plan.setInterval(seconds: seconds)
         case .jobsScreen(let isOpen): plan.jobsScreenOpen = isOpen
         case .idle(let isIdle): plan.idle = isIdle
-        case .suspended(let isSuspended): plan.suspended = isSuspended
+        case .suspended(let isSuspended): if isSuspended { plan.suspend(at: now) } else { plan.resume(at: now) }
         case .focusLost(let isLost): plan.focusLost = isLost
         case .replay: break
         case .watchMore: plan.watchMore()

@@ -80,9 +80,14 @@ private struct FollowLoop: ~Copyable {
 
     mutating func run(_ messages: AsyncStream<FollowSource.Message>) async {
         let since = parts.clock.now().adding(seconds: -FollowSource.historySeconds)
-        for index in reader.entries.indices where reader.entries[index].startedAt >= since && !mailbox.isStopped {
+        // However old it is, the newest of each kind is what the recording has to say.
+        let newest = [Call.burst, .jobs, .config].compactMap { call in reader.entries.lastIndex { $0.call == call } }
+        for index in reader.entries.indices
+        where (reader.entries[index].startedAt >= since || newest.contains(index)) && !mailbox.isStopped {
             state.take(index, of: &reader)
         }
+        // One that was left long ago is stale from the first board on: whoever asks only once must see it, too.
+        _ = complain(parts.clock.now())
         deliver()
         for await message in messages {
             if mailbox.isStopped { break }

@@ -114,7 +114,7 @@ struct RecordedState: Sendable {
                     CancelOutcome(order: order, arguments: [], end: .failed(why), errors: "", at: now))
             }
             delivery.cancels.removeFirst(max(0, delivery.cancels.count - Delivery.cancelsMax))
-        case .detail(let id): if delivery.details[id] == nil { delivery.detailFailures[id] = why }
+        case .detail(let id, _): if delivery.details[id] == nil { delivery.detailFailures[id] = why }
         case .status(let request):
             delivery.status = StatusOutcome(
                 request: request, result: CommandResult(end: .failed(why)), at: now, durationMilliseconds: 0)

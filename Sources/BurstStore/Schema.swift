@@ -134,6 +134,7 @@ enum Schema {
         "CREATE INDEX actions_by_time ON actions(at)",
     ]
 
-    /// What the engine cannot start without: checked page by page at each start, unlike the history, which may be large.
+    /// What the engine cannot start without: checked page by page at each start, unlike the history, which may be
+    /// large.
     static let stateTables = ["jobs", "pools", "reservations", "counters"]
 }

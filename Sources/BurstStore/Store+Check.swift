@@ -173,7 +173,8 @@ extension Store {
 
     // MARK: Repair
 
-    /// A line on what was done; nil for what is done elsewhere. Charging and giving back set the pools' used space, too.
+    /// A line on what was done; nil for what is done elsewhere. Charging and giving back set the pools' used space,
+    /// too.
     private static func mend(
         _ repair: Finding.Repair, at now: Timestamp, _ database: Database, _ path: String
     ) throws -> String? {

@@ -10,10 +10,18 @@ extension Store {
     /// - Throws: `.full` and `.busy` may be tried again, with these records first.
     package func persist(_ records: [BurstEngine.Record]) throws(StoreFault) {
         guard !records.isEmpty else { return }
+        // Of several records of one job only the last will ever be read.
+        var last: [UInt32: Int] = [:]
+        for (index, record) in records.enumerated() {
+            if case .job(let job) = record { last[job.id] = index }
+        }
         try guarded {
             try writer.write { database in
                 let scribe = Scribe(database)
-                for record in records { try scribe.write(record) }
+                for (index, record) in records.enumerated() {
+                    if case .job(let job) = record, last[job.id] != index { continue }
+                    try scribe.write(record)
+                }
             }
         }
     }

@@ -16,7 +16,8 @@ package final class Store: Sendable {
 
     /// Opens the store of a state folder, and makes both where there are none.
     ///
-    /// - Throws: where another process has the folder, where it cannot be used, and where the file is damaged, of another
+    /// - Throws: where another process has the folder, where it cannot be used, and where the file is damaged, of
+    /// another
     ///   program or of a newer one. In none of these cases the file is changed.
     package static func open(folder: String) throws(StoreFault) -> Store {
         try Store(StoreFolder(folder))

@@ -1,4 +1,5 @@
-/// Why the store cannot be opened or does not do what was asked: one line that says where, what, and what would be right.
+/// Why the store cannot be opened or does not do what was asked: one line that says where, what, and what would be
+/// right.
 package struct StoreFault: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Kind: Hashable, Sendable {
         /// The folder or a file in it cannot be used as it is.

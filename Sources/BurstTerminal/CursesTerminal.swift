@@ -40,7 +40,7 @@ package final class CursesTerminal {
         case ending
     }
 
-    package let options: Options
+    package private(set) var options: Options
     package let mailbox: SignalMailbox
     /// For poll(2).
     package let inputDescriptor: Int32 = STDIN_FILENO
@@ -415,9 +415,23 @@ package final class CursesTerminal {
         cursorIsVisible = false
         leaveok(window, true)
         send(capabilities.entering)
-        if options.mouse { mousemask(nc_press() | nc_wheel_up() | nc_wheel_down(), nil) }
+        if options.mouse { mousemask(Self.reports, nil) }
         send(capabilities.focusOn(options))
         nc_repaint()
+    }
+
+    /// What the mouse is to report.
+    private static let reports = nc_press() | nc_wheel_up() | nc_wheel_down()
+
+    /// Begins or ends asking for mouse reports.
+    package func setMouse(_ isOn: Bool) {
+        guard !isStopped, options.mouse != isOn else { return }
+        options.mouse = isOn
+        // Before the reports begin and after they have ended, whoever gives the terminal back ends them, too.
+        if isOn { Self.setRestoringBytes(capabilities, options, shownSize) }
+        mousemask(isOn ? Self.reports : 0, nil)
+        fflush(stream)
+        if !isOn { Self.setRestoringBytes(capabilities, options, shownSize) }
     }
 
     private func leaveModes() { send(capabilities.focusOff(options)) }

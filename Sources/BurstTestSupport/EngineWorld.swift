@@ -1,12 +1,13 @@
 package import BurstEngine
 package import BurstModel
 
-/// Everything around an engine, as values in simulated time: a disk that keeps what was persisted, hooks and batch scripts that
-/// take as long and end as they are told, and crashes between any two steps.
+/// Everything around an engine, as values in simulated time: a disk that keeps what was persisted, hooks and batch
+/// scripts that take as long and end as they are told, and crashes between any two steps.
 ///
-/// Faults we claim to survive: hooks that fail, hang until their limit, answer late or are killed; the engine's process dying
-/// before a decision is durable, after it is durable and before any effect, and between any two effects; batch scripts that
-/// end while no engine runs; clocks that jump ahead. Not modelled: a disk that forgets what it acknowledged.
+/// Faults we claim to survive: hooks that fail, hang until their limit, answer late or are killed; the engine's process
+/// dying before a decision is durable, after it is durable and before any effect, and between any two effects; batch
+/// scripts that end while no engine runs; clocks that jump ahead. Not modelled: a disk that forgets what it
+/// acknowledged.
 package final class EngineWorld {
     /// How a hook answers.
     package struct HookPlan {

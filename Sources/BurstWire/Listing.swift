@@ -1,5 +1,8 @@
+internal import FoundationEssentials
+
 /// What `list` answers of the history: the body is a JSON object with one list, named as the question:
-/// `{"changes": [...]}`. Names are written with underscores, times are RFC 3339 in UTC, sizes are bytes or units as the pool
+/// `{"changes": [...]}`. Names are written with underscores, times are RFC 3339 in UTC, sizes are bytes or units as
+/// the pool
 /// counts. What is not known is absent.
 package enum Listing {
     package struct Change: Codable, Hashable, Sendable {
@@ -43,7 +46,8 @@ package enum Listing {
         }
     }
 
-    /// A call of a hook: a line of `trace`, and the body of a `call` push. A call that has ended comes again, with its outcome.
+    /// A call of a hook: a line of `trace`, and the body of a `call` push. A call that has ended comes again, with
+    /// its outcome.
     package struct Call: Codable, Hashable, Sendable {
         package struct Line: Codable, Hashable, Sendable {
             package var level: String
@@ -82,6 +86,21 @@ package enum Listing {
             self.arguments = arguments
             self.limitSeconds = limitSeconds
             self.at = at
+        }
+    }
+}
+
+extension Listing {
+    /// A value of an answer's or a push's body.
+    package static func read<Value: Decodable>(
+        _ type: Value.Type = Value.self, from json: some Sequence<UInt8>
+    ) throws(FrameError) -> Value {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        do {
+            return try decoder.decode(type, from: Data(json))
+        } catch {
+            throw FrameError("a body is not what is expected here: \(type)")
         }
     }
 }

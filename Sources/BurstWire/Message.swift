@@ -3,7 +3,8 @@ import FoundationEssentials
 /// What a client asks of `burstd`, and what it answers. A frame is a length, a header in JSON and a body of bytes
 /// (`Frame`); texts that are printed as they are travel as bodies.
 ///
-/// A connection begins with `Hello` from both sides. A client may then send questions; each has an answer with its number,
+/// A connection begins with `Hello` from both sides. A client may then send questions; each has an answer with its
+/// number,
 /// in any order. After `subscribe` the server sends `push` frames besides.
 package enum Wire {
     /// Both sides say it; a server refuses another major version with one line.
@@ -63,6 +64,9 @@ package struct Question: Codable, Hashable, Sendable {
         case ping
         case reconfigure
         case shutdown
+        /// One SELECT over the history, for operators; nil: the tables with what they mean. The answer's body is a
+        /// table whose columns tabs part, or JSON lines.
+        case query(sql: String?, json: Bool)
         /// Looks through state and folders for what does not fit; `repair` mends it.
         case check(repair: Bool)
     }
@@ -73,6 +77,8 @@ package struct Submission: Codable, Hashable, Sendable {
     package var name: String
     package var workDir: String
     package var environment: [String] = []
+    /// Behind the script's name.
+    package var arguments: [String] = []
     package var burstBuffer: String?
     package var command = ""
     package var submitLine: String?
@@ -189,8 +195,8 @@ package enum List: String, Codable, Hashable, Sendable {
 package struct Subscription: Codable, Hashable, Sendable {
     /// Texts as `scontrol -v show burst` prints them, when they changed.
     package var burst = true
-    /// As squeue prints it with these fields.
-    package var queueFields: String?
+    /// As squeue prints it with these options; nil: not wanted.
+    package var queue: Show.Queue?
     /// Exact state times and stage progress (`Extras`).
     package var extras = true
     /// Calls of hooks as they begin and end.

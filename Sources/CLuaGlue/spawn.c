@@ -27,6 +27,9 @@ int bb_scriptd_start(const char *path, const char *instance, int32_t *pid) {
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_adddup2(&actions, ends[1], 3);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    // Calls have pipes of their own. Who waits for the end of the terminal's or a pipe's output does not wait for us.
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);

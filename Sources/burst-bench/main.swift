@@ -7,7 +7,7 @@ import Glibc
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "burst-bench", abstract: "Measures Burst and its peers in turn, in the same harness.",
-        subcommands: [Monitor.self])
+        subcommands: [Monitor.self, EngineCommand.self])
 }
 
 /// `burst-bench monitor`
@@ -26,14 +26,62 @@ struct Monitor: ParsableCommand {
     func run() throws {
         let bench = try MonitorBench(
             burstmon: burstmon ?? Programs.path(of: "burstmon"), effort: quick ? .quick : MonitorBench.Effort(),
-            progress: { line in
-                let bytes = Array((line + "\n").utf8)
-                _ = write(2, bytes, bytes.count)
-            })
+            progress: tell)
         try bench.run()
         print(json ? bench.json : bench.markdown, terminator: "")
         if !bench.isMet { throw ExitCode(1) }
     }
+}
+
+/// `burst-bench engine`
+struct EngineCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "engine",
+        abstract:
+            "Measures burstd beside Debian's slurmctld 22.05, and prints a table with the targets and the ratios.",
+        discussion: """
+            Both get the same burst_buffer.lua, of which every function succeeds at once, as many CPUs, and jobs that exit \
+            at once; slurmctld is configured to be as fast as it gets. It needs root, and slurmctld, slurmd, slurm-client \
+            and munge: each has its folder below /tmp, and listens on the loopback address only.
+
+              cycles   A   whole life cycles a second, ratio
+              show     B   show burst with many buffers, ratio
+              pending  CD  submissions, memory and idling with 100,000 jobs that wait
+              pass     C   the scheduler's pass, in process
+              hooks    E   calls through burst-scriptd, 1 and 64 under way
+              store    E   durable commits, beside the bare fsync rate of the disk
+
+            Build first (swift build -c release); all of it takes about ten minutes. Figures move with what else the \
+            machine does; only ratios of one run compare. Exit status: 0 all met, 1 not.
+            """)
+
+    @Flag(help: "Print JSON instead of a table.")
+    var json = false
+    @Flag(help: "Fewer rounds and jobs, for a look.")
+    var quick = false
+    @Flag(help: "Leave slurmctld out; then there are no ratios, and root is not needed.")
+    var withoutSlurm = false
+    @Option(help: ArgumentHelp("Folder of burstd and its programs; usually that of this program.", valueName: "DIR"))
+    var programs: String?
+    @Argument(help: ArgumentHelp("What is measured; all of it where nothing is named.", valueName: "PART"))
+    var parts: [EngineBench.Part] = []
+
+    func run() throws {
+        let bench = try EngineBench(
+            programs: programs ?? Programs.path(of: ""), effort: quick ? .quick : EngineBench.Effort(),
+            withSlurm: !withoutSlurm, progress: tell)
+        try bench.run(parts.isEmpty ? EngineBench.Part.allCases : parts)
+        print(json ? bench.json : bench.markdown, terminator: "")
+        if !bench.isMet { throw ExitCode(1) }
+    }
+}
+
+extension EngineBench.Part: ExpressibleByArgument {}
+
+/// To standard error, at once.
+private func tell(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = write(2, bytes, bytes.count)
 }
 
 Bench.main()

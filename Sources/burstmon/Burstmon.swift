@@ -10,13 +10,17 @@ struct Burstmon: ParsableCommand {
         commandName: "burstmon",
         abstract: "Shows Slurm's burst buffers: pools, buffers, users, jobs, what is wrong and why.",
         discussion: """
-            With no option: the full screen, on Slurm's commands where scontrol is in PATH. Press ? there for the keys.
+            With no option: the full screen, on Slurm's commands where scontrol works, else on a burstd that can be
+            reached. --demo runs a burstd of its own with jobs that stage real files; --demo recorded plays an hour of a
+            real Slurm. Press ? on the screen for the keys.
             Exit status: 0 ok; 1 no answer; 2 wrong usage; 3 unfit terminal. --check: 0 ok, 1 warning, 2 critical, 3 unknown.
             """,
         version: "burstmon \(Launch.version)")
 
     @Option(help: "Where boards come from: slurm or burstd.")
     var source: String?
+    @Option(help: ArgumentHelp("Where burstd listens (else BURST_SOCKET, else the usual place).", valueName: "PATH"))
+    var socket: String?
 
     @Flag(help: "Print the overview as text, and end.")
     var once = false
@@ -70,7 +74,7 @@ struct Burstmon: ParsableCommand {
     var speed: Double?
     @Option(help: ArgumentHelp("Show what another burstmon records; makes no calls.", valueName: "FILE"))
     var follow: String?
-    @Flag(help: "Play the recorded hour that comes with the program.")
+    @Flag(help: "Run a burstd of its own with jobs, and show it; --demo recorded: play an hour of a real Slurm.")
     var demo = false
 
     @Flag(help: "Leave out what acts on jobs.")
@@ -94,7 +98,7 @@ struct Burstmon: ParsableCommand {
     @Option(help: ArgumentHelp("The screen to begin with.", valueName: "NAME"))
     var screen: String?
 
-    @Argument(help: ArgumentHelp("Rules for --check.", visibility: .hidden))
+    @Argument(help: ArgumentHelp("Rules for --check; recorded for --demo.", visibility: .hidden))
     var rules: [String] = []
 
     /// Reads the command line and runs it; returns the exit status. What is wrong is one line.
@@ -157,7 +161,8 @@ struct Burstmon: ParsableCommand {
         if modes.count > 1 {
             throw Wrong(description: "\(modes[0].0) and \(modes[1].0) exclude each other")
         }
-        if !check, let word = rules.first { throw Wrong(description: "\"\(word)\" is no option") }
+        let isRecorded = demo && rules == ["recorded"]
+        if !check, !isRecorded, let word = rules.first { throw Wrong(description: "\"\(word)\" is no option") }
         if let count {
             guard jsonl else { throw Wrong(description: "-n counts the samples of --jsonl") }
             guard count > 0 else { throw Wrong(description: "-n \(count): at least 1") }
@@ -177,13 +182,24 @@ struct Burstmon: ParsableCommand {
         }
         if let replay { origins.append(("--replay", .replay(path: replay, begin: begin, end: end, speed: times))) }
         if let follow { origins.append(("--follow", .follow(path: follow))) }
-        if demo { origins.append(("--demo", .demo(speed: speed ?? 10))) }
+        if demo { origins.append(("--demo", isRecorded ? .recordedDemo(speed: speed ?? 10) : .demo)) }
         if origins.count > 1 { throw Wrong(description: "\(origins[0].0) and \(origins[1].0) exclude each other") }
         if replay == nil, begin != nil || end != nil { throw Wrong(description: "-b and -e belong to --replay") }
-        if replay == nil, !demo, speed != nil { throw Wrong(description: "--speed belongs to --replay") }
+        if replay == nil, !isRecorded, speed != nil {
+            throw Wrong(description: "--speed belongs to --replay and to --demo recorded")
+        }
+        if let socket {
+            if source == "slurm" || replay != nil || follow != nil || demo {
+                throw Wrong(description: "--socket belongs to --source burstd")
+            }
+            guard !socket.isEmpty, socket.utf8.count < 108 else {
+                throw Wrong(description: "--socket \(socket): a socket's path has 1 to 107 bytes")
+            }
+            if source == nil { origins = [("--socket", .burstd)] }
+        }
         options.origin = origins.first?.1 ?? .automatic
         if redact, record == nil { throw Wrong(description: "--redact belongs to --record") }
-        if record != nil, replay != nil || follow != nil || demo {
+        if record != nil, replay != nil || follow != nil || isRecorded {
             throw Wrong(description: "--record needs a live source")
         }
 
@@ -215,6 +231,7 @@ struct Burstmon: ParsableCommand {
         options.columns = columns
         options.pool = pool
         options.user = user
+        options.socket = socket
         options.record = record
         options.redact = redact
         options.readOnly = readOnly

@@ -139,7 +139,7 @@ import Testing
         }
         let lines = try run(["burst", "history"], script).ran.out.split(separator: "\n")
         #expect(lines.count == 3)
-        #expect(lines[0].hasSuffix("uid 1001: submit: ok"))
+        #expect(lines[0].hasSuffix("uid 1001: submit: ok") && lines[2].contains("RUNNING"))
         #expect(lines[1].hasSuffix("job 7     PENDING     staging-in   nvme 4GiB"))
         #expect(try run(["burst", "history", "8"], script).ran.out.split(separator: "\n").count == 1)
         #expect(try run(["burst", "history", "--since", "1h"], script).ran.out.split(separator: "\n").count <= 3)

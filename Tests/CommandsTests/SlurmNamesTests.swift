@@ -54,6 +54,14 @@ import Testing
     @Test func scancelOfAJobThatDoesNotExistFailsForSignalsOnly() throws {
         let unknown = outcome(2017, "Invalid job id specified")
         #expect(try run(["scancel", "999"], answers: unknown).ran.status == 0)
+        let refused: [(Answer, [UInt8])] = [
+            (.refused(1, code: 2017, text: "Invalid job id specified", notes: []), [])
+        ]
+        let silent = try run(["scancel", "--hurry", "999"], answers: refused).ran
+        #expect(silent.status == 0 && silent.error == "")
+        let held = try run(["scontrol", "hold", "999"], answers: refused).ran
+        #expect(
+            held.error == "Invalid job id specified for job 999\nslurm_suspend error:Invalid job id specified\n")
         for words in [["scancel", "-s", "USR1", "1"], ["scancel", "--batch", "1"]] {
             let ran = try run(words, answers: unknown).ran
             #expect(ran.error == "scancel: error: Kill job error on job id 1: Invalid job id specified\n")

@@ -180,6 +180,42 @@ import Testing
         }
     }
 
+    @Test func itEndsWhileSomebodyWatches() async throws {
+        for _ in 0..<10 {
+            let rig = try Rig()
+            try await rig.start()
+            let watcher = try rig.connect()
+            var subscription = Subscription()
+            subscription.intervalMilliseconds = 50
+            try watcher.subscribe(subscription)
+            #expect(try watcher.next(seconds: 30).question == nil)
+            let connection = try rig.connect()
+            for _ in 0..<5 { _ = try rig.submit(connection) }
+            await rig.stop()
+            #expect(rig.server.connectionCount == 0)
+        }
+    }
+
+    @Test func nobodySubmitsForAnotherButOperators() async throws {
+        let rig = try Rig()
+        try await rig.run { () async throws in
+            let bob = InnerClient(1_000_001, uid: 1002)
+            let other = ClientQuestion.Owner(user: People.User(uid: 1001, gid: 1001, name: "alice"), groupName: "g")
+            var submission = BurstWire.Submission(name: "t", workDir: "/")
+            submission.user = "alice"
+            _ = rig.driver.ask(
+                ClientQuestion(
+                    client: bob, id: 1, ask: .submit(submission), body: Self.batch, caller: bob.caller, owner: other))
+            #expect(await eventually { !bob.all.isEmpty })
+            guard case .refused(1, let code, _, _)? = bob.all.first?.0 else {
+                Issue.record("bob may submit for alice")
+                return
+            }
+            #expect(code != 0)
+            #expect(rig.steps.started.isEmpty)
+        }
+    }
+
     @Test func filesOfUnknownJobsGoAtTheStart() async throws {
         let rig = try Rig()
         try JobFiles(state: rig.state).write(7, script: "#!/bin/sh\n", environment: [])

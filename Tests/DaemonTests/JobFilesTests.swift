@@ -94,4 +94,19 @@ import Testing
             try Orders.submit(BurstWire.Submission(name: "t", workDir: "here"), script: [65], owner: owner)
         }
     }
+
+    @Test func manyJobsAreWrittenTogether() throws {
+        let folder = try TemporaryFolder()
+        let files = JobFiles(state: folder.path)
+        try files.write(7, script: "old", environment: ["OLD=1"])
+        let count = UInt32(JobFiles.togetherMax * 2 + 1)
+        try files.write(
+            (1...count).map { JobFiles.Texts(job: $0, script: "script \($0)", environment: ["JOB=\($0)"]) })
+        let (jobs, strange) = files.found()
+        #expect(jobs == Array(1...count) && strange == [])
+        for job in [1, 7, count] {
+            #expect(folder.text(of: "hash.\(job % 10)/job.\(job)/script") == "script \(job)")
+            #expect(try files.environment(job) == ["JOB=\(job)"])
+        }
+    }
 }

@@ -188,6 +188,7 @@ final class MemoryStore: StateStore {
         records.compactMap { if case .action(let action) = $0 { action } else { nil } }.suffix(last)
     }
 
+    func query(_ sql: String?, json: Bool) throws(StateFault) -> [UInt8] { throw StateFault("no tables in memory") }
     func check() -> [String] { [] }
     func close() {}
 }

@@ -144,7 +144,7 @@ struct BatchTests {
         (["--color", "blue"], 2),
         (["--interval", "0"], 2),
         (["--source", "mars"], 2),
-        (["--source", "burstd", "--json"], 2),
+        (["--source", "slurm", "--socket", "/x"], 2),
         (["--json", "--filter", "size>>"], 2),
         (["--json", "--filter", "nosuch=1"], 2),
         (["--json", "--sort", "nosuch"], 2),

@@ -288,7 +288,8 @@ import Testing
 
     // MARK: A real engine
 
-    /// Hooks that fail, hang and answer BUSY, cancels, requeues and crashes by chance: order and state are kept throughout.
+    /// Hooks that fail, hang and answer BUSY, cancels, requeues and crashes by chance: order and state are kept
+    /// throughout.
     @Test(arguments: UInt64(1)...30)
     func aRealEngineKeepsOrder(seed: UInt64) {
         var chance = Chance(seed)

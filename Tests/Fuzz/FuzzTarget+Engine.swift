@@ -10,7 +10,7 @@ extension FuzzTarget {
         }
     }
 
-    private static let pools = [
+    private static let knownPools = [
         Submission.Pool(name: "nvme", granularity: 1 << 30, total: 10 << 40),
         Submission.Pool(name: "p", granularity: 0),
         Submission.Pool(name: "big", granularity: UInt64.max),
@@ -56,9 +56,9 @@ extension FuzzTarget {
         var warnings: [String] = []
         do throws(SubmissionFault) {
             let accepted = try Submission.check(
-                source, rules: Submission.Rules(), pools: pools, ownerUserID: 1001, warnings: &warnings)
+                source, rules: Submission.Rules(), pools: knownPools, ownerUserID: 1001, warnings: &warnings)
             for request in accepted?.requests ?? [] {
-                guard let pool = pools.first(where: { $0.name == request.pool }) else {
+                guard let pool = knownPools.first(where: { $0.name == request.pool }) else {
                     broken("a pool is a known one")
                 }
                 if request.size == 0 || request.size % max(pool.granularity, 1) != 0 {

@@ -1,7 +1,8 @@
 import BurstWire
 
 extension FuzzTarget {
-    /// Any bytes are frames or one clear refusal, the same ones however the stream is cut; what was read is written the same.
+    /// Any bytes are frames or one clear refusal, the same ones however the stream is cut; what was read is written the
+    /// same.
     static let frames = FuzzTarget(
         name: "frames",
         seeds: {

@@ -409,4 +409,57 @@ import Testing
         #expect(late.ageSeconds == 61 && late.events == early.events && late.alerts == early.alerts)
         #expect(late.userRows[0].oldestSeconds == early.userRows[0].oldestSeconds! + 60)
     }
+
+    // MARK: One job
+
+    private func detail(_ job: Job, in scene: inout Scene, after seconds: Int = 5) {
+        scene.now = scene.now.adding(seconds: seconds)
+        scene.ingest(.job(job.id), .job(JobDetail(job: job, fields: [], text: "")))
+    }
+
+    @Test func theAnswerAboutOneJobUpdatesItsRow() {
+        var scene = Scene()
+        let job = Scene.job(7, "PENDING", .stagingIn, reason: "BurstBufferStageIn")
+        scene.poll([Scene.buffer(7)], [job, Scene.job(8)])
+        scene.poll([Scene.buffer(7)], [job, Scene.job(8)])
+        let asked = scene.board.jobs?.at
+        var failed = job
+        failed.reason = "burst_buffer/lua:_slurm_bb_data_in:_no_space"
+        failed.priority = 0
+        detail(failed, in: &scene)
+        #expect(scene.alert("R5")?.subject == .buffer(scene.row(7)!.key))
+        #expect(scene.board.jobs?.value.first?.reason == "burst_buffer/lua: slurm bb data in: no space")
+        // The list is not newer for it.
+        #expect(scene.board.jobs?.at == asked)
+        var running = job
+        (running.state, running.bufferState, running.reason) = (.running, .running, "None")
+        detail(running, in: &scene)
+        #expect(scene.alert("R5") == nil)
+        #expect(scene.row(7).map { scene.board.stage($0) } == .running)
+        #expect(scene.row(7).map { $0.sinceSeen && $0.since == scene.now } == true)
+        #expect(scene.events(.state).last == "job staging-in -> running")
+        // The next reply of squeue says the same, and nothing has happened.
+        let events = scene.events(.state).count
+        scene.poll([Scene.buffer(7)], [running, Scene.job(8)])
+        #expect(scene.events(.state).count == events)
+    }
+
+    @Test func whatSqueuePrintsBetterStays() {
+        var scene = Scene()
+        var job = Scene.job(
+            7, "COMPLETED", .teardown, reason: "burst_buffer/lua: teardown failed: busy",
+            comment: Scene.entry(0, "slurm_bb_job_teardown: busy") + "\n"
+                + Scene.entry(11, "slurm_bb_job_teardown: busy"))
+        scene.poll([Scene.buffer(7)], [job])
+        let before = scene.board.jobs
+        job.reason = "burst_buffer/lua:_teardown_failed:_busy"
+        job.systemComment = job.systemComment?.split(separator: "\n").joined(separator: " ")
+        job.spec = nil
+        detail(job, in: &scene)
+        #expect(scene.board.jobs == before)
+        // Jobs that nobody listed, and jobs that are another's.
+        detail(Scene.job(9), in: &scene)
+        scene.ingest(.job(JobID(7)), .job(nil))
+        #expect(scene.board.jobs == before)
+    }
 }

@@ -25,7 +25,7 @@ struct CancelTests {
 
     @Test func itOpensOnKeepAndAsksAboutTheJob() {
         var state = Scene.state(screen: .jobs)
-        #expect(state.press(.character("c")) == [.source(.detail(JobID(169_471)))])
+        #expect(state.press(.character("c")) == [.source(.detail(JobID(169_471), again: true))])
         #expect(dialog(state)?.focus == .keep)
         #expect(state.press(.enter).isEmpty)
         #expect(state.overlay == nil)
@@ -41,6 +41,20 @@ struct CancelTests {
         old.take { $0.details[JobID(169_544)]!.at = Scene.now.adding(seconds: -1) }
         old.press(.character("c"))
         #expect(orders(old.press(.enter)).isEmpty)
+    }
+
+    @Test func aTargetThatCannotBeVerifiedSaysWhy() {
+        var state = Scene.state(screen: .jobs)
+        state.press(.character("c"))
+        state.take { $0.detailFailures[JobID(169_471)] = "slurm_load_jobs error: Unable to contact\nslurm controller" }
+        let text = Draw.grid(state, theme: .builtInDefault, ascii: true, now: Scene.now).text
+        #expect(text.contains("could not be verified: slurm_load_jobs error:"), "\(text)")
+        #expect(!text.contains("asking scontrol"))
+        #expect(orders(state.press(.character("c"), .enter)).isEmpty)
+        #expect(dialog(state)?.notice == "not verified: close and try again")
+        state.press(.escape, .enter)
+        let page = Draw.grid(state, theme: .builtInDefault, ascii: true, now: Scene.now).text
+        #expect(page.contains("could not be verified"), "\(page)")
     }
 
     @Test func aPlainCancelTakesTwoKeysMore() {
@@ -150,7 +164,7 @@ struct CancelTests {
     @Test func anArrayTaskIsCancelledByItsOwnID() {
         var state = Scene.state(screen: .buffers)
         state.command("filter id=169502_7")
-        #expect(state.press(.character("c")) == [.source(.detail(JobID(169_509)))])
+        #expect(state.press(.character("c")) == [.source(.detail(JobID(169_509), again: true))])
         #expect(dialog(state)?.password == "169509")
     }
 

@@ -99,7 +99,7 @@ struct ChanceTests {
                 let before = state
                 let requests = Monitor.press(key(&random, state), &state, at: now)
                 for case .source(let request) in requests {
-                    if case .detail(let id) = request { asked = id }
+                    if case .detail(let id, again: true) = request { asked = id }
                     guard case .cancel(let orders) = request else { continue }
                     ordered += 1
                     guard case .cancel(let dialog)? = before.overlay else {

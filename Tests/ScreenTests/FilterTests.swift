@@ -26,6 +26,28 @@ import Testing
     }
 
     @Test(arguments: [
+        ("us", ""), ("user", ""), ("user=", "user="), ("user=al", "user=al*"), ("user=a*", "user=a*"),
+        ("user!=al", "user!=al"), ("user=bob,al", "user=bob,al*"), ("size>2", "size>2"), ("uid=10", "uid=10"),
+        ("alice", "alice"), ("alice n", "alice "), ("\"us", "\"us"), ("bob (us", "bob ("), ("o", ""),
+        ("pool=a user", "pool=a "),
+    ])
+    func whatIsBeingTypedAppliesAsFarAsItIsWhole(typed: String, applied: String) {
+        #expect(Filter.whileTyped(typed, fields: Self.fields) == applied)
+    }
+
+    @Test(arguments: [
+        ("carol", "car", true), ("car", "carol", false), ("user=carol", "user=ca*", true),
+        ("user=cab*", "user=ca*", true),
+        ("user=dan", "user=ca*", false), ("bob size>1T", "bob", true), ("bob", "bob size>1T", false),
+        ("bob or dan", "bob", false), ("bob", "bob or dan", false), ("not bobby", "not bob", false), ("x", "", true),
+        ("user!=carol", "user!=car", false), ("user=c?d", "user=c*", true), ("user~dan", "dan", false),
+    ])
+    func aLongerWordNarrows(longer: String, shorter: String, narrows: Bool) throws {
+        let (new, old) = try (Filter(longer, fields: Self.fields), Filter(shorter, fields: Self.fields))
+        #expect(new.narrows(old) == narrows)
+    }
+
+    @Test(arguments: [
         "", "   ", "alice", "ALICE", "wlm staging", "362_3", "\"staging-in\"", "user=alice", "USER = ALICE", "user=a*",
         "user=?lice", "user=*", "user=?????", "user=bob,alice", "user=bob,a*e", "user!=bob", "user!=bob,carol",
         "user~lic",

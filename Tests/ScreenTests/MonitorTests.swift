@@ -151,6 +151,72 @@ struct MonitorTests {
         #expect(ids(&state).count == 11)
     }
 
+    @Test func noRowVanishesOverAWordThatIsNotWholeYet() {
+        var state = Scene.state(screen: .jobs)
+        state.press(.character("\\"))
+        var counts: [Int] = []
+        for letter in "user=erin need>0" {
+            state.type(String(letter))
+            counts.append(ids(&state).count)
+        }
+        // `user` waits for what it is to be, `e` and `er` are the beginning of a name, and so is `need` of a column.
+        #expect(counts.prefix(5).allSatisfy { $0 == 11 }, "\(counts)")
+        #expect(counts[5...].dropLast(1).allSatisfy { $0 == 3 }, "\(counts)")
+        #expect(!counts.contains(0))
+        // Whole it is when Enter says so.
+        state.press(.control("u"))
+        state.type("user=eri")
+        #expect(ids(&state).count == 3)
+        state.press(.enter)
+        #expect(ids(&state).isEmpty)
+    }
+
+    /// What is chosen from the rows at hand is what all rows would give.
+    @Test func aFilterThatGrowsShowsWhatItWouldFromTheStart() {
+        let texts = ["user=bob", "alice wlm", "state!=running", "run or erin", "not bob", "user=*", "pool=wlm*"]
+        for text in texts {
+            var state = Scene.state(screen: .buffers)
+            state.press(.character("\\"))
+            for letter in text {
+                state.type(String(letter))
+                var fresh = state
+                fresh.forgetOrders()
+                #expect(state.rows(.buffers) == fresh.rows(.buffers), "\(text) at \(letter)")
+            }
+            for _ in text {
+                state.press(.backspace)
+                var fresh = state
+                fresh.forgetOrders()
+                #expect(state.rows(.buffers) == fresh.rows(.buffers), "\(text), back")
+            }
+        }
+    }
+
+    @Test func theHelpIsSearched() {
+        var state = Scene.state(screen: .buffers)
+        state.press(.character("?"), .character("/"))
+        state.type("TEARDOWN")
+        state.press(.enter)
+        guard case .help(let first)? = state.overlay else {
+            Issue.record("no help")
+            return
+        }
+        #expect(first > 0 && state.prompt == nil && state.find == "TEARDOWN")
+        state.press(.character("n"))
+        guard case .help(let second)? = state.overlay else {
+            Issue.record("no help")
+            return
+        }
+        #expect(second != first)
+        state.press(.character("N"))
+        if case .help(let top)? = state.overlay { #expect(top == first) }
+        state.press(.character("/"))
+        state.type("zzzz")
+        #expect(state.message.contains("not found"))
+        state.press(.escape, .escape)
+        #expect(state.overlay == nil && state.find.isEmpty && state.search.isEmpty)
+    }
+
     @Test func quickPicksNarrowToOneValueAndBack() {
         var state = Scene.state(screen: .buffers)
         state.press(.character("p"))
@@ -243,7 +309,7 @@ struct MonitorTests {
             Issue.record("no job is shown")
             return
         }
-        #expect(requests == [.source(.detail(id))])
+        #expect(requests == [.source(.detail(id, again: false))])
         state.press(.escape)
         #expect(state.overlay == nil)
         #expect(state.screen == .buffers)

@@ -130,6 +130,29 @@ import Testing
         #expect(!told.contains("\n"))
     }
 
+    /// The same of values: what the library asserts on never reaches it, and what it takes still does.
+    @Test(arguments: [
+        "a = [}", "a = [[}\n", "a = [1, }]", "a = { b = [} ] }", "a = [\u{2028}]", "a = [ \u{a0}1 ]", "a = ]",
+        "a = [1}",
+        "a = 1979-05-27T.7:32:00", "a = 1979-05-27T:", "a = 1979-05-27T:0i7nf32", "a = [1979-05-27T_7:3]",
+        "a = 1979-0f--= 9 971{=-025:32", "a = 1979-05-27 x7:32", "a = 1979-05-27 07:32:00", "a = 12:30", "a = 1-2",
+    ])
+    func aValueThatIsNoneIsRefused(text: String) {
+        let told = refusal("[meta]\n" + text)
+        #expect(told.hasPrefix("t.toml:2: is not TOML as it is read here: "), "\(told)")
+        #expect(!told.contains("\n"))
+    }
+
+    @Test(arguments: [
+        "a = [1, [2, {b = 1}],\n  # }\n ]", "a = -1.5e-3", "a = +7", "a = 0xff", "a = 2026-11-22 # a day",
+        "a = [2026-11-22 ]", "a = \"]}é 1979-05-27T:\"", "a = '''\n}'''", "a = inf", "a = {}", "a = []",
+        "a = { b.c = [ ], d = \"\" }\r",
+    ])
+    func aValueThatIsOneReachesTheLibrary(text: String) {
+        let told = refusal("[meta]\n" + text + "\n")
+        #expect(!told.contains("is not TOML"), "\(told)")
+    }
+
     /// Lines are counted through everything in which a line can end.
     @Test func linesAreRightBelowLongStringsAndLists() {
         let text = """

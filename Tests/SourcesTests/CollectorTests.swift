@@ -59,7 +59,7 @@ import Testing
         let collector = collector(runner)
         collector.start()
         #expect(await eventually { runner.asked.count >= 4 })
-        for id in 1...3 as ClosedRange<UInt32> { collector.send(.detail(JobID(id))) }
+        for id in 1...3 as ClosedRange<UInt32> { collector.send(.detail(JobID(id), again: true)) }
         #expect(await eventually { runner.asked.count { $0.contains("job") } == 3 })
         collector.send(.status(StatusRequest()))
         #expect(await eventually { collector.latest().status != nil })
@@ -149,6 +149,49 @@ import Testing
         #expect(runner.asked.count <= count + 1)
         collector.send(.suspended(false))
         #expect(await eventually { runner.asked.count > count + 1 })
+        await collector.stop()
+    }
+
+    @Test func aPageTakesWhatWasAskedAMomentAgoAndAPopupDoesNot() async {
+        let runner = ScriptedRunner.site(clock: clock)
+        let job = Call.job(JobID(1))
+        runner.answer(job, .failure("slurm_load_jobs error: Unable to contact slurm controller"))
+        let collector = collector(runner)
+        collector.start()
+        #expect(await eventually { runner.asked.count >= 4 })
+        collector.send(.detail(JobID(1), again: false))
+        #expect(await eventually { collector.latest().detailFailures[JobID(1)] != nil })
+        // A failure is no answer.
+        runner.answer(
+            job,
+            .text(Array("JobId=1 JobName=a\n   UserId=alice(1001) Priority=1\n   JobState=RUNNING Reason=None\n".utf8)))
+        collector.send(.detail(JobID(1), again: false))
+        #expect(await eventually { collector.latest().details[JobID(1)] != nil })
+        #expect(collector.latest().detailFailures[JobID(1)] == nil)
+        let asked = runner.count(job)
+        collector.send(.detail(JobID(1), again: true))
+        #expect(await eventually { runner.count(job) == asked + 1 })
+        await collector.stop()
+    }
+
+    @Test func whatFailsOverAStopIsAskedAgainAndNotShown() async {
+        let runner = ScriptedRunner.site(clock: clock)
+        let collector = collector(runner)
+        collector.start()
+        #expect(await eventually { collector.latest().board.health == .live && runner.asked.count >= 4 })
+        let text = runner.script(.burst)
+        runner.answer(.burst, .hang)
+        let count = runner.count(.burst)
+        #expect(await eventually { runner.count(.burst) > count })
+        collector.send(.suspended(true))
+        // The time limit of the call comes while nothing is read.
+        #expect(await eventually { collector.latest().board.calls.running == nil })
+        #expect(collector.latest().board.health == .live)
+        runner.answer(.burst, text)
+        collector.send(.suspended(false))
+        #expect(await eventually { runner.count(.burst) > count + 1 })
+        #expect(collector.latest().board.health == .live)
+        #expect(collector.latest().board.calls.failures == 0)
         await collector.stop()
     }
 

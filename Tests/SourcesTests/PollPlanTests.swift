@@ -205,11 +205,64 @@ private struct Simulation {
         await simulation.run(seconds: 60)
         #expect(simulation.starts(.burst, from: time).count >= 5)
 
-        simulation.plan.suspended = true
+        simulation.plan.suspend(at: simulation.now)
         let stopped = simulation.time
         await simulation.run(seconds: 600)
         #expect(simulation.made.allSatisfy { $0.at < stopped })
         #expect(simulation.plan.next(at: simulation.now) == .wait(until: nil))
+    }
+
+    @Test(arguments: [(true, 9_900), (false, 9_900), (true, 5)])
+    func goesOnAtOnceWhateverRestWasEarned(succeeded: Bool, milliseconds: Int64) async {
+        var simulation = Simulation()
+        await simulation.run(seconds: 60)
+        // Slow answers, or none: the next would come two minutes later.
+        simulation.answer = { _, _ in (succeeded, milliseconds) }
+        await simulation.run(seconds: 600)
+        while simulation.plan.running != nil { await simulation.run(seconds: 1) }
+        simulation.plan.suspend(at: simulation.now)
+        let stopped = simulation.time
+        await simulation.run(seconds: 7)
+        #expect(simulation.starts(.burst, from: stopped).isEmpty)
+        simulation.plan.resume(at: simulation.now)
+        let time = simulation.time
+        simulation.answer = { _, _ in (true, 5) }
+        await simulation.run(seconds: 20)
+        #expect(simulation.starts(.burst, from: time).first.map { $0 - time <= 200 } == true)
+        #expect(simulation.starts(.jobs, from: time).first.map { $0 - time <= 10_000 } == true)
+        #expect(simulation.flights == 0)
+
+        // Stopping and going on all the time is no way around the budget.
+        let before = simulation.made.count
+        await simulation.run(seconds: 300) { plan, now, time in
+            if time / 100 % 2 == 0 { plan.suspend(at: now) } else { plan.resume(at: now) }
+        }
+        #expect(simulation.made.count - before <= Int(300 * PollPlan.tokensPerSecond + PollPlan.tokensMax))
+    }
+
+    @Test func aStopMakesNoCallSlowAndNoControllerDead() async {
+        for succeeded in [true, false] {
+            var simulation = Simulation()
+            await simulation.run(seconds: 60)
+            simulation.answer = { _, _ in (succeeded, 100_000) }
+            while simulation.plan.running == nil { await simulation.run(seconds: 1) }
+            let call = simulation.plan.running
+            let failures = simulation.plan.statistics(at: simulation.now).failures
+            simulation.plan.suspend(at: simulation.now)
+            #expect(simulation.plan.isInterrupted)
+            await simulation.run(seconds: 90)
+            simulation.plan.resume(at: simulation.now)
+            simulation.answer = { _, _ in (true, 5) }
+            await simulation.run(seconds: 15)
+            #expect(!simulation.plan.isInterrupted)
+            let again = simulation.made.last { $0.end > 90_000 && $0.call == call }
+            let ended = simulation.made.first { $0.end - $0.at == 100_000 }?.end ?? 0
+            #expect(again.map { $0.at - ended <= 10_000 } == true, "\(simulation.made.suffix(5))")
+            #expect(simulation.starts(.burst, from: ended).first.map { $0 - ended <= 5_200 } == true)
+            let statistics = simulation.plan.statistics(at: simulation.now)
+            #expect(statistics.failures == failures && statistics.intervalReason == "")
+            #expect(statistics.p95Milliseconds == 5)
+        }
     }
 
     @Test func asksForJobsOnlyWhereThereMayBeSome() async {

@@ -1,6 +1,7 @@
 import BurstModel
 import BurstTestSupport
 import Glibc
+import Synchronization
 import Testing
 
 @testable import BurstSources
@@ -120,7 +121,7 @@ import Testing
         source.send(.replay(.toggle))
         #expect(await eventually { source.latest().replay?.index == 49 && source.latest().replay?.playing == false })
         source.send(.cancel([CancelOrder(jobID: JobID(1), hurry: true)]))
-        source.send(.detail(JobID(9)))
+        source.send(.detail(JobID(9), again: false))
         #expect(await eventually { source.latest().detailFailures[JobID(9)] == "a replay makes no calls" })
         #expect(source.latest().cancels.last?.end == .failed("a replay makes no calls"))
         await source.stop()
@@ -183,6 +184,24 @@ import Testing
             })
         #expect(source.latest().cancels.last?.arguments.isEmpty == true)
         await source.stop()
+
+        // Who looks at it now, once, is told so at once, and sees what it said last, however long ago.
+        let ages: [Int64] = [600, 90 * 86_400]
+        for seconds in ages {
+            let later = SourceClock(
+                now: { [clock] in clock.now().adding(milliseconds: seconds * 1000) },
+                monotonicMilliseconds: clock.monotonicMilliseconds, sleep: clock.sleep)
+            let first = Mutex<Delivery?>(nil)
+            let left = try FollowSource(
+                path: path, clock: later, onChange: {},
+                prepare: { board in first.withLock { $0 = $0 ?? Delivery(board: board) } })
+            left.start()
+            #expect(await eventually { first.withLock { $0 != nil } })
+            let board = first.withLock { $0!.board }
+            #expect(board.bufferRows.count == 40)
+            if case .stale = board.health {} else { Issue.record("\(board.health)") }
+            await left.stop()
+        }
     }
 }
 

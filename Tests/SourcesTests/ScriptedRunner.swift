@@ -32,6 +32,9 @@ final class ScriptedRunner: CommandRunner {
     var mostInFlight: Int { state.withLock { $0.mostInFlight } }
     var unexpected: [[String]] { state.withLock { $0.unexpected } }
     func answer(_ call: Call, _ answer: Answer) { state.withLock { $0.answers[call.arguments()] = answer } }
+    func script(_ call: Call) -> Answer {
+        state.withLock { $0.answers[call.arguments()] ?? .failure("not in the script") }
+    }
     func count(_ call: Call) -> Int { asked.count { $0 == call.arguments() } }
 
     func run(_ arguments: [String], timeoutSeconds: Int) async -> CommandRun {

@@ -25,13 +25,15 @@ package final class LuaCalls: Hooks {
     /// - Parameters:
     ///   - script: `burst_buffer.lua`, read anew for each call.
     ///   - scriptd: the path of burst-scriptd; nil: beside this program.
+    ///   - record: a file that names the burst-scriptd that runs; see `LuaHooks`.
     package init(
-        script: String, cluster: String, scriptd: String?, log: @escaping @Sendable (HookLogLine) -> Void
+        script: String, cluster: String, scriptd: String?, record: String? = nil,
+        log: @escaping @Sendable (HookLogLine) -> Void
     ) throws(StateFault) {
         let answers = Answers()
         do throws(LuaHooks.Fault) {
             runner = try LuaHooks(
-                script: script, clusterName: cluster, scriptd: scriptd, log: log,
+                script: script, clusterName: cluster, scriptd: scriptd, record: record, log: log,
                 answer: { call, answer in answers.came(call, answer) })
         } catch {
             throw StateFault(error.description)

@@ -23,7 +23,8 @@ package final class ProcessScripts: Steps {
             try steps.start(
                 StepOrder(
                     jobID: job.id, uid: job.uid, gid: job.gid, userName: job.userName, workDir: job.workDir,
-                    script: .file(order.script), stdin: order.standardInput, stdout: order.standardOutput,
+                    script: .file(order.script), arguments: job.arguments, stdin: order.standardInput,
+                    stdout: order.standardOutput,
                     stderr: order.standardError, appends: job.appendsOutput, environment: order.environment,
                     killWaitSeconds: order.killWaitSeconds, folder: order.folder))
         } catch {

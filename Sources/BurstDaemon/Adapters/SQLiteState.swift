@@ -46,6 +46,14 @@ package struct SQLiteState: StateStore {
         try said { () throws(StoreFault) in try store.actions(limit: last) }
     }
 
+    package func query(_ sql: String?, json: Bool) throws(StateFault) -> [UInt8] {
+        try said { () throws(StoreFault) in
+            guard let sql else { return Array(try store.describe().utf8) }
+            let answer = try store.query(sql: sql)
+            return json ? SQLText.jsonLines(answer) : SQLText.table(answer)
+        }
+    }
+
     /// What only a stopped engine can mend is told, not done: `burst fsck --repair`.
     package func check() -> [String] {
         do throws(StoreFault) {

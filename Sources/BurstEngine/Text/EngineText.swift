@@ -34,7 +34,7 @@ package struct EngineText: Sendable {
     static let invalidJobID = Refusal(code: 2017, text: "Invalid job id specified")
 
     /// A task that is split off takes the place of the array's record, which moves to the end (corpus arrays).
-    private static func inListOrder(_ jobs: [UInt32: EngineJob]) -> [EngineJob] {
+    private static func inListOrder(_ jobs: JobTable) -> [EngineJob] {
         var places: [UInt32: UInt32] = [:]
         var tasks: [UInt32: [UInt32]] = [:]
         for job in jobs.values where job.arrayJobID != 0 && job.id != job.arrayJobID {
@@ -149,28 +149,8 @@ extension EngineJob {
 }
 
 extension EngineText {
-    /// `1-4,7`, and `1-9:2` for three and more tasks in equal steps of more than one.
-    static func ranges(_ tasks: [UInt32]) -> String {
-        let sorted = Set(tasks).sorted()
-        guard sorted.count > 1 else { return sorted.map(String.init).joined() }
-        let step = sorted[1] - sorted[0]
-        if step > 1, sorted.count > 2, zip(sorted, sorted.dropFirst()).allSatisfy({ $1 - $0 == step }) {
-            return "\(sorted[0])-\(sorted[sorted.count - 1]):\(step)"
-        }
-        var parts: [String] = []
-        var first = sorted[0]
-        var last = first
-        func close() { parts.append(first == last ? "\(first)" : "\(first)-\(last)") }
-        for task in sorted.dropFirst() {
-            if task != last + 1 {
-                close()
-                first = task
-            }
-            last = task
-        }
-        close()
-        return parts.joined(separator: ",")
-    }
+    /// As Slurm prints tasks and components.
+    static func ranges(_ numbers: [UInt32]) -> String { ArrayTasks.text(Set(numbers).sorted()) }
 
     func outputPath(_ job: EngineJob) -> String { job.outputPath(hostName: settings.hostName) }
 }

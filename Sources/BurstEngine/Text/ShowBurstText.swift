@@ -30,8 +30,8 @@ extension EngineText {
         return text.bytes
     }
 
-    /// Which jobs have a buffer that the viewer may see, in Slurm's order: hash bucket `uid % 100` ascending, newest first
-    /// inside it, of two buffers of one moment that of the later job (spec §8.1).
+    /// The jobs with a buffer that the viewer may see, in Slurm's order: hash bucket `uid % 100` ascending, newest
+    /// first inside it, of two buffers of one moment that of the later job (spec §8.1).
     /// - Returns: places in `jobs`.
     func visibleBuffers(_ plugin: EngineSettings.Plugin) -> [Int] {
         let isLimited = plugin.hidesOthers && !viewer.isOperator

@@ -24,6 +24,9 @@ package struct Board: Hashable, Sendable {
     /// Jobs with buffers that are over, with nothing left to tell: counted, not listed.
     package var finishedJobs = 0
 
+    /// What is being done for jobs right now, where the source can tell.
+    package var work: [JobID: StageWork] = [:]
+
     /// The worst first; within a severity the newest first.
     package var alerts: [Alert]
     /// Newest last.

@@ -3,7 +3,9 @@
 package enum CollectorRequest: Hashable, Sendable {
     /// Ask now; at most once in 2 s.
     case refresh
-    case detail(JobID)
+    /// What `scontrol show job` says, from what was asked less than 5 s ago where `again` is false: who cancels asks
+    /// again.
+    case detail(JobID, again: Bool)
     /// Also ends a status call under way.
     case status(StatusRequest)
     /// Sent in this order, one a second.
@@ -112,6 +114,8 @@ package struct ReplayPosition: Hashable, Sendable {
 package struct Delivery: Sendable {
     /// Outcomes of cancels kept.
     package static let cancelsMax = 200
+    /// Calls of the script kept.
+    package static let callsMax = 1000
     /// Details of jobs kept, those asked for last.
     package static let detailsMax = 32
 
@@ -126,6 +130,8 @@ package struct Delivery: Sendable {
     package var cancels: [CancelOutcome]
     /// Cancels confirmed and not sent yet.
     package var cancelsWaiting: Int
+    /// Calls of the burst buffer script, oldest first; nil where the source cannot tell.
+    package var calls: [HookRun]?
     /// Nil where the source is no replay.
     package var replay: ReplayPosition?
     /// One more with each delivery.

@@ -102,7 +102,10 @@ package struct PollPlan: Sendable {
     /// No key for a long time.
     package var idle = false
     /// Nothing at all is asked.
-    package var suspended = false
+    package private(set) var suspended = false
+    /// The program was stopped while the running call was under way: neither its duration nor its failure says anything
+    /// of the controller.
+    package private(set) var isInterrupted = false
     /// The terminal says that it has lost the focus.
     package var focusLost = false
 
@@ -293,11 +296,17 @@ package struct PollPlan: Sendable {
         hasBuffersOrJobs: Bool? = nil, at now: Timestamp, jitter: Double
     ) {
         let tick = tick(now)
-        let duration = max(0, durationMilliseconds)
+        let interrupted = isInterrupted
+        let duration = interrupted ? 0 : max(0, durationMilliseconds)
         running = nil
         runningSince = nil
+        isInterrupted = false
+        if interrupted, !succeeded, call.isRepeatable {
+            askAgain(call, tick)
+            return
+        }
         if !succeeded { failureCount += 1 }
-        note(duration)
+        if !interrupted { note(duration) }
         if let bufferCount { self.bufferCount = bufferCount }
         if let hasBuffersOrJobs { self.hasBuffersOrJobs = hasBuffersOrJobs }
         // What no controller answered has cost it nothing; back-off takes care of that. A status is the work of a
@@ -309,7 +318,8 @@ package struct PollPlan: Sendable {
             poll.ended = tick
             poll.lastDuration = succeeded ? duration : 0
             poll.lastFailed = !succeeded
-            poll.wantedAt = nil
+            // What was asked before the stop is not what is wanted after it.
+            if !interrupted { poll.wantedAt = nil }
             poll.jitter = min(1, max(-1, jitter))
             if succeeded {
                 poll.good = poll.failures > 0 ? 1 : min(2, poll.good + 1)
@@ -333,12 +343,24 @@ package struct PollPlan: Sendable {
         case .reservations: end(&reservations)
         case .config: end(&config)
         case .job(let id):
-            detailEnds[id] = tick
+            if succeeded { detailEnds[id] = tick }
             detailEnds = detailEnds.filter { tick - $0.value < Self.detailKept }
         case .status: break
         case .cancel:
             lastCancelEnd = tick
             quickLeft = Self.quickRefreshes
+        }
+    }
+
+    /// After a failure that the stop of the program may have made.
+    private mutating func askAgain(_ call: Call, _ tick: Int64) {
+        switch call {
+        case .burst: burst.wantedAt = tick
+        case .jobs: jobs.wantedAt = tick
+        case .reservations: reservations.wantedAt = tick
+        case .config: config.wantedAt = tick
+        case .job: if !details.contains(call) { details.append(call) }
+        case .status, .cancel: break
         }
     }
 
@@ -374,6 +396,9 @@ package struct PollPlan: Sendable {
         return true
     }
 
+    /// Whether a detail is asked for and not answered yet.
+    package func awaits(_ call: Call) -> Bool { running == call || details.contains(call) }
+
     /// Ask for buffers and jobs now; once in two seconds at most.
     package mutating func refresh(at now: Timestamp) {
         let tick = tick(now)
@@ -381,6 +406,27 @@ package struct PollPlan: Sendable {
         lastRefresh = tick
         burst.wantedAt = burst.wantedAt ?? tick
         if let ended = jobs.ended, tick - ended > 10_000 { jobs.wantedAt = jobs.wantedAt ?? tick }
+    }
+
+    /// The program is about to be stopped.
+    package mutating func suspend(at now: Timestamp) {
+        _ = tick(now)
+        suspended = true
+        isInterrupted = running != nil
+    }
+
+    /// The program goes on: what it shows is old. Buffers and jobs are asked at once, whatever rest or back-off the
+    /// answers before had earned; the stop was a rest. The tokens hold (monitor.md §3.14).
+    package mutating func resume(at now: Timestamp) {
+        let tick = tick(now)
+        guard suspended else { return }
+        suspended = false
+        burst.wantedAt = tick
+        burst.lastDuration = 0
+        if pace.asksJobs, jobs.ended != nil {
+            jobs.wantedAt = tick
+            jobs.lastDuration = 0
+        }
     }
 
     /// Quick refreshes, as after a cancel.

@@ -22,6 +22,14 @@ package enum Call: Hashable, Sendable {
         }
     }
 
+    /// Whether it may be made again by itself: a script on the controller and a cancel are run once.
+    package var isRepeatable: Bool {
+        switch self {
+        case .burst, .jobs, .job, .reservations, .config: true
+        case .status, .cancel: false
+        }
+    }
+
     /// The call that a recorded command line was. Nil for others.
     package init?(arguments: [String]) {
         let words = arguments.filter { $0 != "-v" }

@@ -64,6 +64,41 @@ extension Watch {
         judge(at: at)
     }
 
+    /// Takes in what `scontrol show job` says of one job, so that its row need not wait for the next squeue. What
+    /// squeue prints better (directives and comments with their newlines) stays; it counts as no poll.
+    mutating func take(_ detail: Job, at: Timestamp) {
+        guard let list = jobs, let place = jobLookup[detail.id.number].map({ Int($0) }) else { return }
+        let earlier = jobTracks[place]
+        let index = Int(earlier.index)
+        var job = list.value[index]
+        job.state = detail.state
+        job.priority = detail.priority
+        job.bufferState = detail.bufferState ?? job.bufferState
+        job.start = detail.start ?? job.start
+        if job.reason.withUnderscores != detail.reason.withUnderscores { job.reason = Self.spoken(detail.reason) }
+        guard job != list.value[index] else { return }
+        jobs!.value[index] = job
+        let gap = jobsFailing != nil || at.seconds(since: list.at) > Self.gapSeconds
+        var log = ChangeLog(at: at)
+        var memo = RequestMemo()
+        var track = follow(
+            jobs!.value, index, earlier: earlier, before: list.value, at: at, isFirst: false, gap: gap, isPoll: false,
+            memo: &memo, log: &log)
+        track.row = earlier.row
+        jobTracks[place] = track
+        if track.row >= 0 { rejoin(Int(track.row), at: at, isFirst: false, gap: gap, isWhole: true) }
+        finish(log)
+        proveCancels(at: at)
+        judge(at: at)
+    }
+
+    /// A reason of `scontrol show job`, which prints the blanks of a description as underscores, in squeue's words.
+    private static func spoken(_ reason: String) -> String {
+        if reason == "Burst_buffer_pre_run_error" { return "Burst buffer pre_run error" }
+        guard reason.hasPrefix("burst_buffer/") else { return reason }
+        return "burst_buffer/" + reason.dropFirst(13).map { $0 == "_" ? " " : String($0) }.joined()
+    }
+
     private func user(_ track: JobTrack) -> String { jobs!.value[Int(track.index)].user }
 
     /// The user whose jobs alone were asked for: `squeue -u NAME`.
@@ -88,7 +123,7 @@ extension Watch {
 
     private mutating func follow(
         _ list: [Job], _ index: Int, earlier: JobTrack?, before: [Job]?, at: Timestamp, isFirst: Bool, gap: Bool,
-        memo: inout RequestMemo, log: inout ChangeLog
+        isPoll: Bool = true, memo: inout RequestMemo, log: inout ChangeLog
     ) -> JobTrack {
         let stage = states.code(list[index].bufferState)
         var track: JobTrack
@@ -132,7 +167,7 @@ extension Watch {
         track.facts = facts(list, index, track)
         let waitsInPreRun =
             track.facts.contains(.pending) && stage == Code.preRun && list[index].reason == "BurstBufferResources"
-        track.pathsPolls = waitsInPreRun ? min(track.pathsPolls + 1, 9) : 0
+        track.pathsPolls = waitsInPreRun ? min(track.pathsPolls + (isPoll ? 1 : 0), 9) : 0
         if track.pathsPolls >= 2 { track.facts.insert(.pathsFailed) }
         return track
     }
@@ -237,38 +272,42 @@ extension Watch {
     /// Gives rows the states of new jobs.
     private mutating func rejoin(at: Timestamp, isFirst: Bool, gap: Bool, isWhole: Bool) {
         for index in rows.indices where rows[index].job != 0 {
-            let found = jobLookup[rows[index].job] ?? -1
-            rows[index].jobTrack = found
-            // A job that a damaged reply lost has not left its stage.
-            if found < 0, !isWhole { continue }
-            let stage = found >= 0 ? jobTracks[Int(found)].stage : StateTable.none
-            if found >= 0 {
-                jobTracks[Int(found)].row = Int32(index)
-                rows[index].jobWasKnown = true
-            }
-            let was = rows[index].stage
-            guard stage != was else { continue }
-            rows[index].stage = stage
-            if was == StateTable.none {
-                // Nothing changed that we know of: only now the job is told.
-                if stage == Code.stagingIn, let created = rows[index].knownCreation, created <= at {
-                    rows[index].since = created
-                    rows[index].sinceSeen = true
-                } else if rows[index].watched, !gap, !isFirst {
-                    rows[index].since = at
-                    rows[index].sinceSeen = true
-                } else {
-                    rows[index].sinceSeen = false
-                }
-            } else {
+            rejoin(index, at: at, isFirst: isFirst, gap: gap, isWhole: isWhole)
+        }
+    }
+
+    private mutating func rejoin(_ index: Int, at: Timestamp, isFirst: Bool, gap: Bool, isWhole: Bool) {
+        let found = jobLookup[rows[index].job] ?? -1
+        rows[index].jobTrack = found
+        // A job that a damaged reply lost has not left its stage.
+        if found < 0, !isWhole { return }
+        let stage = found >= 0 ? jobTracks[Int(found)].stage : StateTable.none
+        if found >= 0 {
+            jobTracks[Int(found)].row = Int32(index)
+            rows[index].jobWasKnown = true
+        }
+        let was = rows[index].stage
+        guard stage != was else { return }
+        rows[index].stage = stage
+        if was == StateTable.none {
+            // Nothing changed that we know of: only now the job is told.
+            if stage == Code.stagingIn, let created = rows[index].knownCreation, created <= at {
+                rows[index].since = created
+                rows[index].sinceSeen = true
+            } else if rows[index].watched, !gap, !isFirst {
                 rows[index].since = at
-                rows[index].sinceSeen = !gap
-                rows[index].changedIn = burstNumber
+                rows[index].sinceSeen = true
+            } else {
+                rows[index].sinceSeen = false
             }
-            if found >= 0, rows[index].since < jobTracks[Int(found)].since {
-                jobTracks[Int(found)].since = rows[index].since
-                if rows[index].sinceSeen { jobTracks[Int(found)].facts.insert(.sinceSeen) }
-            }
+        } else {
+            rows[index].since = at
+            rows[index].sinceSeen = !gap
+            rows[index].changedIn = burstNumber
+        }
+        if found >= 0, rows[index].since < jobTracks[Int(found)].since {
+            jobTracks[Int(found)].since = rows[index].since
+            if rows[index].sinceSeen { jobTracks[Int(found)].facts.insert(.sinceSeen) }
         }
     }
 
@@ -359,4 +398,9 @@ extension Watch {
         let told = burst?.value.plugins.first { $0.name == plugin }?.otherTimeout ?? 0
         return told > 0 ? told : thresholds.otherTimeoutFallbackSeconds
     }
+}
+
+extension String {
+    /// With underscores for blanks and newlines.
+    fileprivate var withUnderscores: String { String(map { $0.isWhitespace ? "_" : $0 }) }
 }

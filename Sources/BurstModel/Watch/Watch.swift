@@ -121,7 +121,10 @@ package struct Watch: Sendable {
             answered(sample)
             take(jobs, faults: faults, sample)
         case .job(let detail):
-            if case .job(let id) = sample.call { keep(detail, of: id, sample) }
+            if case .job(let id) = sample.call {
+                keep(detail, of: id, sample)
+                if let job = detail?.job, job.id == id { take(job, at: at) }
+            }
         case .reservations(let list, let faults):
             answered(sample)
             reservations = Sampled(list, at: at, durationMilliseconds: sample.durationMilliseconds)

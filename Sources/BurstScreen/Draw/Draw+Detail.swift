@@ -5,12 +5,58 @@ extension Draw {
 
     /// What is known of a row, for the pane below or beside the table.
     static func detailLines(_ state: MonitorState, index: Int, glyph: (Glyph) -> String, width: Int) -> [Line] {
+        let isBeside = frame(state).detailBeside
         switch state.screen {
-        case .pools: poolLines(state.context, index, glyph: glyph, width: width)
-        case .buffers: bufferLines(state.context, state.board.bufferRows[index], glyph: glyph, width: width)
-        case .users: userLines(state.context, index)
-        case .jobs: jobRowLines(state.context, state.board.jobRows[index], glyph: glyph, width: width)
-        default: []
+        case .pools: return poolLines(state.context, index, glyph: glyph, width: width)
+        case .buffers:
+            let row = state.board.bufferRows[index]
+            let lines = bufferLines(state.context, row, glyph: glyph, width: width)
+            return isBeside ? lines + more(state, row.key.id.jobID, row.key) : lines
+        case .users: return userLines(state.context, index)
+        case .jobs:
+            let row = state.board.jobRows[index]
+            let lines = jobRowLines(state.context, row, glyph: glyph, width: width)
+            return isBeside ? lines + more(state, row.id, row.buffer) : lines
+        default: return []
+        }
+    }
+
+    /// Events of a row that a detail pane lists.
+    private static let historyMax = 8
+
+    /// What the pane beside a table has room for: what was seen of the row, and what can be done with it.
+    private static func more(_ state: MonitorState, _ job: JobID?, _ buffer: BufferKey?) -> [Line] {
+        var lines: [Line] = []
+        var actions: [(Action, String)] = [(.copy, "copy id"), (.raw, "Slurm's words")]
+        if job != nil {
+            actions = [(.cancel, "cancel..."), (.goJob, "job"), (.goStatus, "bbstat")] + actions
+            if state.screen == .jobs { actions[1] = (.goBuffer, "buffer") }
+        }
+        let texts = actions.compactMap { action, text in
+            state.keys.keys[action]?.first.map { "\($0.name)=\(text)" }
+        }
+        if !texts.isEmpty { lines += [Line(""), Line(texts.joined(separator: "  "), .textDim)] }
+        // What an alert says stands above.
+        let events = events(state.board, job, buffer).filter { $0.kind != .alert }.suffix(historyMax)
+        if !events.isEmpty { lines += [Line(""), Line("history", .textDim)] }
+        for event in events {
+            lines.append(
+                Line([
+                    ("  " + state.context.clock(event.at) + "  ", .textDim),
+                    (event.text, event.level.role == .severityInfo ? .text : event.level.role),
+                ]))
+        }
+        return lines
+    }
+
+    /// What was seen of a job and its buffer, oldest first.
+    private static func events(_ board: Board, _ job: JobID?, _ buffer: BufferKey?) -> [Event] {
+        board.events.filter { event in
+            switch event.subject {
+            case .job(let id): id == job
+            case .buffer(let key): key == buffer || job != nil && key.id.jobID == job
+            default: false
+            }
         }
     }
 
@@ -110,9 +156,10 @@ extension Draw {
         alerts.contains { ["R2", "R4", "R5"].contains($0.rule) }
     }
 
-    /// Age of a stage against its time limit, as a bar; nil where the stage has none.
+    /// Age of a stage against its time limit, as a bar; nil where the stage has none. What is left of it is said
+    /// where no alert says it.
     private static func timeoutLine(
-        _ stage: BufferState, plugin: String, since: Timestamp, seen: Bool, _ context: TableContext,
+        _ stage: BufferState, plugin: String, since: Timestamp, _ alerts: [Alert], _ context: TableContext,
         glyph: (Glyph) -> String, width: Int
     ) -> Line? {
         guard let record = context.board.burst?.value.plugins.first(where: { $0.name == plugin }) else { return nil }
@@ -126,18 +173,16 @@ extension Draw {
         guard limit.1 > 0 else { return nil }
         let elapsed = context.now.seconds(since: since)
         let share = max(0, min(1, Double(elapsed) / Double(limit.1)))
-        let cells = width >= 70 ? 16 : 4
+        let cells = 16
         let filled = Int((share * Double(cells)).rounded())
         let left = limit.1 - elapsed
         let role: Role = share >= 0.95 ? .severityCrit : share >= 0.8 ? .severityWarn : .poolUsed
+        let rest = left >= 0 ? "left \(Age.long(seconds: left))" : "over by \(Age.long(seconds: -left))"
         return Line([
-            (
-                "\(limit.0) \(Age.long(seconds: limit.1))  elapsed \(Age.long(seconds: elapsed))\(seen ? "" : "+")  ",
-                .text
-            ),
-            (left >= 0 ? "left \(Age.long(seconds: left))  [" : "over by \(Age.long(seconds: -left))  [", .text),
+            ("\(limit.0) \(Age.long(seconds: limit.1))  [", .text),
             (String(repeating: glyph(.barUsed), count: filled), role),
             (String(repeating: glyph(.barFree), count: cells - filled), .poolFree), ("]", .text),
+            (alerts.contains { $0.rule == "R6" } ? "" : "  " + rest, .text),
         ])
     }
 
@@ -150,18 +195,16 @@ extension Draw {
         let inner = row.key.id.jobID.map { "\($0)" }
         let id = row.key.id.short + (inner == row.key.id.short || inner == nil ? "" : " (\(inner!))")
         let granularity = board.poolRows.first { $0.pool.name == buffer.pool && $0.pool.plugin == row.key.plugin }
-        var lines = [
-            Line([
-                (id, .title), ("  \(buffer.user)(\(buffer.uid))  \(buffer.pool ?? "no pool")  ", .text),
-                (amountText(buffer.size, bytes: bytes), .textStrong),
-                (granularity.map { "  (grains of \($0.pool.granularity.text))" } ?? "", .textDim),
-            ])
+        let size: [(String, Role)] = [
+            (amountText(buffer.size, bytes: bytes), .textStrong),
+            (granularity.map { "  (grains of \($0.pool.granularity.text))" } ?? "", .textDim),
         ]
+        let owner = placed("\(buffer.user)(\(buffer.uid))", 14) + placed(buffer.pool ?? "no pool", 10)
+        let head: [(String, Role)] = [(placed(id, 10), .title), (owner, .text)]
+        var lines = width < narrow ? [Line(head), Line([("size ", .textDim)] + size)] : [Line(head + size)]
         let created = row.created.map { context.dateTime($0) } ?? "unknown"
-        lines.append(
-            Line(
-                "account=\(buffer.account ?? "-") partition=\(buffer.partition ?? "-") qos=\(buffer.qos ?? "-")  created \(created)"
-            ))
+        let names = "partition=\(buffer.partition ?? "-") qos=\(buffer.qos ?? "-") account=\(buffer.account ?? "-")"
+        lines += width < narrow ? [Line("created \(created)"), Line(names)] : [Line("created \(created)  \(names)")]
         let age = Age.long(seconds: context.now.seconds(since: row.since)) + (row.sinceSeen ? "" : "+")
         if let gone = row.gone {
             lines.append(
@@ -170,14 +213,14 @@ extension Draw {
                     .severityCrit))
         }
         if let job = board.job(row) {
-            lines.append(jobStateLine(job, allocation: buffer.state, age: age))
+            lines += jobStateLines(job, allocation: buffer.state, age: age, width: width)
             let stage = job.bufferState ?? buffer.state
             let alerts = board.alerts.filter { $0.subject == .buffer(row.key) || $0.subject == .job(job.id) }
             lines += alertLines(alerts)
+            lines += workLines(context, job.id, glyph: glyph, width: width)
             if !hasFailed(alerts),
                 let line = timeoutLine(
-                    stage, plugin: row.key.plugin, since: row.since, seen: row.sinceSeen, context, glyph: glyph,
-                    width: width)
+                    stage, plugin: row.key.plugin, since: row.since, alerts, context, glyph: glyph, width: width)
             {
                 lines.append(line)
             }
@@ -201,15 +244,27 @@ extension Draw {
         return lines
     }
 
-    private static func jobStateLine(_ job: Job, allocation: BufferState?, age: String) -> Line {
+    /// Narrower panes have a line for what stands side by side in a wide one.
+    private static let narrow = 70
+
+    /// A text and blanks behind it, so that what follows stays in its place from row to row: it can be found there, and
+    /// need not be sent again.
+    private static func placed(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(2, width - CharacterWidth.cells(of: text)))
+    }
+
+    private static func jobStateLines(
+        _ job: Job, allocation: BufferState?, age: String, width: Int
+    ) -> [Line] {
         var parts: [(String, Role)] = [
             ("job \(job.state)", .text), (job.isHeld ? " HELD" : "", .severityWarn), ("  bb state ", .textDim),
         ]
         if let state = job.bufferState { parts.append((state.name, state.role)) } else { parts.append(("-", .textDim)) }
-        parts.append((" for \(age)", .text))
-        if let allocation { parts += [("  alloc ", .textDim), (allocation.name, allocation.role)] }
-        if job.reason != "None" { parts.append(("  reason \(job.reasonLine)", .text)) }
-        return Line(parts)
+        parts.append((" for " + (allocation == nil || width < narrow ? age : placed(age, 8)), .text))
+        let own: [(String, Role)] = allocation.map { [("alloc ", .textDim), ($0.name, $0.role)] } ?? []
+        var lines = width < narrow && !own.isEmpty ? [Line(parts), Line(own)] : [Line(parts + own)]
+        if job.reason != "None" { lines.append(Line([("reason ", .textDim), (job.reasonLine, .text)])) }
+        return lines
     }
 
     private static func specLines(_ job: Job) -> [Line] {
@@ -256,12 +311,14 @@ extension Draw {
             ])
         ]
         let buffer = row.buffer.flatMap { key in board.bufferRows.first { $0.key == key } }
-        lines.append(jobStateLine(job, allocation: buffer.flatMap { board.buffer($0)?.state }, age: age))
+        lines += jobStateLines(
+            job, allocation: buffer.flatMap { board.buffer($0)?.state }, age: age, width: width)
         let alerts = board.alerts.filter { alert in
             if case .buffer(let key) = alert.subject { return key.id.jobID == job.id }
             return alert.subject == .job(job.id)
         }
         lines += alertLines(alerts)
+        lines += workLines(context, job.id, glyph: glyph, width: width)
         var times = "submitted \(job.submitted.map { context.dateTime($0) } ?? "-")"
         if let start = job.start {
             times += "  \(start > context.now ? "expected start" : "started") \(context.dateTime(start))"
@@ -279,7 +336,7 @@ extension Draw {
         if !hasFailed(alerts), let stage = job.bufferState,
             let plugin = row.buffer?.plugin ?? board.burst?.value.plugins.first?.name,
             let line = timeoutLine(
-                stage, plugin: plugin, since: row.since, seen: row.sinceSeen, context, glyph: glyph, width: width)
+                stage, plugin: plugin, since: row.since, alerts, context, glyph: glyph, width: width)
         {
             lines.append(line)
         }
@@ -325,6 +382,12 @@ extension Draw {
 
     // MARK: A job, whole
 
+    /// Why the newest question after a job had no answer, in one line.
+    static func verificationFailure(_ id: JobID, _ data: Delivery) -> String? {
+        guard let why = data.detailFailures[id] else { return nil }
+        return "could not be verified: " + why.split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+
     /// What `scontrol show job` tells of a job, with what the monitor knows; raw: its words.
     static func jobLines(
         _ id: JobID, raw: Bool, _ state: MonitorState, glyph: (Glyph) -> String = { $0.rawValue }
@@ -334,7 +397,10 @@ extension Draw {
         var lines: [Line] = []
         let detail = state.live.details[id]
         if raw {
-            guard let found = detail?.value else { return [Line("not asked or not known", .textDim)] }
+            guard let found = detail?.value else {
+                if let failure = verificationFailure(id, state.live) { return [Line(failure, .severityCrit)] }
+                return [Line("not asked or not known", .textDim)]
+            }
             return found.text.split(separator: "\n", omittingEmptySubsequences: false).map { Line(String($0)) }
         }
         if let row = board.jobRows.first(where: { $0.id == id }) {
@@ -343,7 +409,10 @@ extension Draw {
             lines += bufferLines(context, buffer, glyph: glyph, width: 200)
         }
         lines.append(Line(""))
+        let failure = verificationFailure(id, state.live)
+        if let failure { lines.append(Line("scontrol show job \(id): \(failure)", .severityCrit)) }
         switch detail {
+        case nil where failure != nil: break
         case nil:
             lines.append(Line(state.isReplay ? "not in the recording" : "asking scontrol show job \(id) ...", .textDim))
         case let answer? where answer.value == nil:
@@ -361,13 +430,10 @@ extension Draw {
                     ]))
             }
         }
-        let events = board.events.filter { event in
-            switch event.subject {
-            case .job(let job): job == id
-            case .buffer(let key): key.id.jobID == id
-            default: false
-            }
+        if let calls = state.live.calls {
+            lines += callLines(calls.filter { $0.job == id }, title: "calls for it", state, showsJob: false)
         }
+        let events = events(board, id, nil)
         if !events.isEmpty {
             lines.append(Line(""))
             lines.append(Line("what was seen of it", .title))

@@ -123,11 +123,31 @@ extension Painter {
                     cut(text, box.column + 2 + width - at), column: at, row: box.row + 1 + index,
                     Style(role, over: .dialog))
             }
+            markFound(line.text, column: box.column + 2, row: box.row + 1 + index, width: width)
         }
-        let hint = " \(start + 1)/\(max(1, lines.count))  j k scroll  Esc closes "
+        let hint = " \(start + 1)/\(max(1, lines.count))  j k scroll  / find  Esc closes "
         grid.put(
             hint, column: max(1, box.columns - hint.utf8.count - 2), row: box.row + box.rows - 1,
             Style(.textDim, over: .dialog))
+    }
+
+    /// Marks what is looked for in a line of text.
+    private mutating func markFound(_ text: String, column: Int, row: Int, width: Int) {
+        guard !state.find.isEmpty else { return }
+        let needle = Array(state.find.lowercased())
+        let characters = Array(text)
+        let lower = characters.map { Character($0.lowercased().first.map(String.init) ?? " ") }
+        var at = 0
+        while at + needle.count <= lower.count {
+            guard lower[at..<(at + needle.count)].elementsEqual(needle) else {
+                at += 1
+                continue
+            }
+            let before = CharacterWidth.cells(of: String(characters[..<at]))
+            let cells = CharacterWidth.cells(of: String(characters[at..<(at + needle.count)]))
+            if before + cells <= width { grid.overlay(.match, column: column + before, row: row, columns: cells) }
+            at += needle.count
+        }
     }
 
     private mutating func paintAlertList(_ selected: Int) {
@@ -192,6 +212,7 @@ extension Painter {
         let width = min(columns, 72)
         var lines: [Draw.Line] = []
         let verified = Monitor.isVerified(dialog, live)
+        let failure = dialog.jobs.count == 1 && !verified ? Draw.verificationFailure(dialog.jobs[0], live) : nil
         func field(_ name: String, _ value: String, _ role: Role = .dialog) {
             lines.append(Draw.Line([(padded(name, to: 12), .textDim), (value, role)]))
         }
@@ -220,6 +241,8 @@ extension Painter {
                     field(
                         "Verified",
                         "\(context.clock(at)), \(Age.short(seconds: now.seconds(since: at))) ago (scontrol show job)")
+                } else if let failure {
+                    field("Verified", failure, .severityCrit)
                 } else {
                     field("Verified", "asking scontrol show job \(id) ...", .severityWarn)
                 }
@@ -232,7 +255,10 @@ extension Painter {
                 for (name, text, role) in effects {
                     lines += hanging(" " + padded(name, to: 16), text, role, width - 4)
                 }
-                brief = [Draw.Line("\(job.state), bb state \(stage)\(verified ? "" : " (asking ...)")")]
+                brief = [
+                    Draw.Line("\(job.state), bb state \(stage)\(verified || failure != nil ? "" : " (asking ...)")")
+                ]
+                if let failure { brief.insert(Draw.Line(failure, .severityCrit), at: 0) }
                 brief += effects.map { Draw.Line([($0.0 + ": ", .textKey), ($0.1, $0.2)]) }
             } else if let answer = live.details[id], answer.value == nil, answer.at >= dialog.openedAt {
                 isUnknown = true
@@ -240,7 +266,9 @@ extension Painter {
                 lines.append(Draw.Line("A buffer that is left is freed by the site's own procedure; O asks bbstat."))
                 brief = lines
             } else {
-                field("Job", "\(id): asking scontrol show job \(id) ...", .severityWarn)
+                field(
+                    "Job", "\(id): \(failure ?? "asking scontrol show job \(id) ...")",
+                    failure == nil ? .severityWarn : .severityCrit)
                 brief = lines
             }
         } else {

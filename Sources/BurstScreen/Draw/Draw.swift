@@ -88,6 +88,16 @@ package enum Draw {
         }
     }
 
+    /// The lines of what lies over the screen, where that is text.
+    static func overlayLines(_ state: MonitorState) -> [Line]? {
+        switch state.overlay {
+        case .help?: helpLines(state)
+        case .text(_, let lines, _)?: lines.map { Line($0) }
+        case .job(let job, _, let raw)?: jobLines(job, raw: raw, state)
+        case .pick?, .cancel?, .alerts?, nil: nil
+        }
+    }
+
     /// The columns of the table shown, in a window of so many cells.
     static func columns(_ state: MonitorState, width: Int) -> [Table.Placed] {
         let table = state.tables[state.screen]
@@ -227,6 +237,8 @@ struct Painter {
         var text: String
         var role: Role
         var weight: Int
+        /// Cells kept free behind it for figures that grow, so that what follows stays in its place.
+        var slack = 0
     }
 
     private mutating func paintHeader() {
@@ -239,8 +251,8 @@ struct Painter {
             Piece(text: "burstmon", role: .title, weight: 7),
             Piece(text: isWide ? "cluster=\(cluster)" : cluster, role: .bar, weight: 6),
         ]
-        func add(_ text: String, _ weight: Int, _ role: Role = .bar) {
-            pieces.append(Piece(text: text, role: role, weight: weight))
+        func add(_ text: String, _ weight: Int, _ role: Role = .bar, slack: Int = 0) {
+            pieces.append(Piece(text: text, role: role, weight: weight, slack: max(0, slack)))
         }
         if isWide {
             let plugins = live.burst?.value.plugins.map(\.name).joined(separator: ",") ?? "?"
@@ -258,19 +270,23 @@ struct Painter {
             } else if !isWide {
                 add("\(age) ago", 3)
             } else if columns >= 110, let jobs = live.jobs {
-                add("burst \(context.clock(shown.at)) (\(age))", 3)
-                add("jobs \(context.clock(jobs.at)) (\(Age.long(seconds: now.seconds(since: jobs.at))))", 5)
+                let jobsAge = Age.long(seconds: now.seconds(since: jobs.at))
+                add("burst \(context.clock(shown.at)) (\(age))", 3, slack: 3 - age.utf8.count)
+                add("jobs \(context.clock(jobs.at)) (\(jobsAge))", 5, slack: 3 - jobsAge.utf8.count)
             } else {
-                add("sample \(context.clock(shown.at)) (\(age) ago)", 3)
+                add("sample \(context.clock(shown.at)) (\(age) ago)", 3, slack: 3 - age.utf8.count)
             }
         }
         if !state.isReplay, live.calls.burstInterval > 0 {
             let calls = live.calls
             if columns >= 110 {
                 add("poll \(calls.burstInterval)s/\(calls.jobsInterval)s", 4)
-                add("rpc \(calls.perMinute)/min", 9)
+                add("rpc \(calls.perMinute)/min", 9, slack: calls.perMinute < 10 ? 1 : 0)
             } else {
                 add(isWide ? "poll \(calls.burstInterval)s" : "\(calls.burstInterval)s", 4)
+            }
+            if isWide, let slower = state.keys.keys[.slower]?.first, let faster = state.keys.keys[.faster]?.first {
+                add("\(slower.name)/\(faster.name) pace", 11)
             }
             if !calls.intervalReason.isEmpty, isWide { add("(\(calls.intervalReason))", 10) }
         }
@@ -285,11 +301,12 @@ struct Painter {
             pieces.remove(at: heaviest)
         }
         var at = 0
+        let keepsSlack = pieces.reduce(width()) { $0 + $1.slack } <= end
         for piece in pieces where at < end {
             let isPlain = piece.role == .bar || piece.role == .title
             at += grid.put(
                 piece.text, column: at, row: 0, Style(piece.role, over: isPlain ? nil : .bar), width: end - at)
-            at += 2
+            at += 2 + (keepsSlack ? piece.slack : 0)
         }
         if !isWide { paintCounts(row: 0) }
     }
@@ -422,7 +439,7 @@ struct Painter {
         grid.fill(column: 0, row: row, columns: columns, rows: 1, Style(.field))
         let sign: String
         switch prompt.purpose {
-        case .search: sign = "/"
+        case .search, .find: sign = "/"
         case .filter: sign = "filter: "
         case .command: sign = ":"
         case .status: sign = "bbstat args: "
@@ -673,7 +690,11 @@ struct Painter {
         if isSelected, marks > 2 { put(glyph(.markSelected), 0, line, .rowSelected) }
         if isTagged, marks > 2 { put(glyph(.markTagged), 2, line, .rowTagged) }
         for column in placed {
-            let (text, role) = column.column.cell(context, index)
+            var (text, role) = column.column.cell(context, index)
+            // `cancel 12s` is what a narrow flag column cannot hold, and the number is what matters.
+            if text.hasPrefix("cancel "), CharacterWidth.cells(of: text) > column.width {
+                text = "cxl " + text.dropFirst(7)
+            }
             let shown = padded(text, to: column.width, right: column.column.isRight, sign: glyph(.cut))
             put(shown, marks + column.at, line, role)
             if !state.search.isEmpty, text.lowercased().contains(state.search.lowercased()) {
@@ -758,6 +779,12 @@ extension Draw {
     // MARK: Status
 
     static func statusLines(_ state: MonitorState, now: Timestamp) -> [Line] {
+        let answer = statusAnswerLines(state, now: now)
+        guard let calls = state.live.calls else { return answer }
+        return answer + callLines(calls, title: "trace: calls of the script", state, showsJob: true)
+    }
+
+    private static func statusAnswerLines(_ state: MonitorState, now: Timestamp) -> [Line] {
         let data = state.live
         var lines: [Line] = []
         let shown = data.status.map { ([$0.request.word] + $0.request.arguments).joined(separator: " ") } ?? "bbstat"

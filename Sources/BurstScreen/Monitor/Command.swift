@@ -118,7 +118,7 @@ package enum Command {
         case "job":
             guard let id = JobID(argument) else { return wrong("\"\(argument)\" is no job id") }
             state.overlay = .job(id, top: 0, raw: false)
-            return state.isReplay ? [] : [.source(.detail(id))]
+            return state.isReplay ? [] : [.source(.detail(id, again: false))]
         case "cancel":
             guard let id = JobID(argument) else {
                 return wrong("\"\(argument)\" is no job id; it stands in the JOB column")

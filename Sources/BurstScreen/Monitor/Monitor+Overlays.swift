@@ -11,10 +11,20 @@ extension Monitor {
         switch action {
         case .quit? where key == .character("q"), .back?, .interrupt?:
             state.overlay = nil
+            state.find = ""
             return []
         case .quit?:
             return [.quit]
         case .redraw?, .suspend?, .refresh?: return perform(action!, &state, at: now)
+        case .search? where Draw.overlayLines(state) != nil:
+            state.prompt = Prompt(.find)
+            return []
+        case .searchNext? where Draw.overlayLines(state) != nil:
+            findInText(&state, by: 1, at: now)
+            return []
+        case .searchPrevious? where Draw.overlayLines(state) != nil:
+            findInText(&state, by: -1, at: now)
+            return []
         default: break
         }
         let page = max(1, state.size.rows - 4)
@@ -67,6 +77,31 @@ extension Monitor {
         case .pick, .cancel: break
         }
         return []
+    }
+
+    /// Goes to the next line of the text over the screen that holds what is looked for; `step` 0 stays on one.
+    private static func findInText(_ state: inout MonitorState, by step: Int, at now: Timestamp) {
+        guard let overlay = state.overlay, let lines = Draw.overlayLines(state), !lines.isEmpty, !state.find.isEmpty
+        else { return }
+        let needle = state.find.lowercased()
+        let origin: Int
+        switch overlay {
+        case .help(let top), .text(_, _, let top), .job(_, let top, _): origin = top
+        default: return
+        }
+        for offset in 0..<lines.count {
+            let distance = step == 0 ? offset : step > 0 ? offset + 1 : -(offset + 1)
+            let place = ((origin + distance) % lines.count + lines.count) % lines.count
+            guard lines[place].text.lowercased().contains(needle) else { continue }
+            switch overlay {
+            case .help: state.overlay = .help(top: place)
+            case .text(let title, let lines, _): state.overlay = .text(title: title, lines: lines, top: place)
+            case .job(let job, _, let raw): state.overlay = .job(job, top: place, raw: raw)
+            default: break
+            }
+            return
+        }
+        state.say("not found: \(state.find)", at: now)
     }
 
     private static func moved(_ top: Int, _ step: Int, _ count: Int) -> Int {
@@ -166,7 +201,7 @@ extension Monitor {
         var dialog = CancelDialog(jobs: jobs, openedAt: now)
         for job in jobs { dialog.shown[job] = target(job, state.live).map(situation) }
         state.overlay = .cancel(dialog)
-        return jobs.count == 1 ? [.source(.detail(jobs[0]))] : [.source(.refresh)]
+        return jobs.count == 1 ? [.source(.detail(jobs[0], again: true))] : [.source(.refresh)]
     }
 
     /// What is known of a target: the answer to the call that verified it, else the bulk reply.
@@ -246,7 +281,10 @@ extension Monitor {
             case .hurry where canAct && dialog.isUnlocked:
                 close()
                 return ordered(dialog, hurry: true, &state, at: now)
-            default: dialog.notice = state.cancelLock ?? "not verified yet"
+            default:
+                let failure = dialog.jobs.count == 1 ? Draw.verificationFailure(dialog.jobs[0], state.live) : nil
+                dialog.notice =
+                    state.cancelLock ?? failure.map { _ in "not verified: close and try again" } ?? "not verified yet"
             }
         case .character("c") where dialog.typed.text.isEmpty: dialog.focus = .plain
         case .character("q") where dialog.typed.text.isEmpty:
@@ -278,6 +316,7 @@ extension Monitor {
         case .escape, .control("c"):
             state.prompt = nil
             if prompt.purpose == .search { state.search = "" }
+            if prompt.purpose == .find { state.find = "" }
             if !state.isFrozen { follow(&state) }
             return []
         case .enter:
@@ -314,9 +353,19 @@ extension Monitor {
             state.search = prompt.edit.text
             if !state.search.isEmpty { jump(&state, by: 0, at: now) }
         case .filter:
-            // While it is typed, a filter that is whole applies at once; an unfinished one says what is missing.
-            let fault = setFilter(&state, prompt.edit.text)
-            state.prompt?.fault = fault ?? ""
+            // While it is typed, what is whole of a filter applies at once; an unfinished one says what is missing.
+            let text = prompt.edit.text
+            let fields = Table.fields(state.screen)
+            let whole = Filter.whileTyped(text, fields: fields)
+            let fault = setFilter(&state, whole)
+            if whole.count < text.count {
+                state.prompt?.completions = Filter.completions(for: text, fields: fields, values: { _ in [] })
+            } else {
+                state.prompt?.fault = fault ?? ""
+            }
+        case .find:
+            state.find = prompt.edit.text
+            findInText(&state, by: 0, at: now)
         case .command, .status, .goTo, .export: break
         }
         return []
@@ -327,6 +376,9 @@ extension Monitor {
         switch prompt.purpose {
         case .search:
             state.search = text
+            return []
+        case .find:
+            state.find = text
             return []
         case .filter:
             if let fault = setFilter(&state, text) { state.say(fault, role: .textError, at: now, seconds: 15) }

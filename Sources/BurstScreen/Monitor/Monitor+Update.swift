@@ -176,10 +176,12 @@ package enum Monitor {
         if let selected = table.selected {
             let board = state.board
             let isThere = { (place: Int) in
-                place >= 0 && place < rows.count && Table.id(board, screen, Int(rows[place])) == selected
+                place >= 0 && place < rows.count && Table.isRow(board, screen, Int(rows[place]), selected)
             }
             if !isThere(table.place) {
-                if let place = rows.indices.first(where: isThere) {
+                // A row is found once on the board: after that numbers are compared.
+                let index = (0..<Table.rowCount(board, screen)).first { Table.isRow(board, screen, $0, selected) }
+                if let place = index.flatMap({ rows.firstIndex(of: Int32($0)) }) {
                     table.place = place
                 } else {
                     table.place = max(0, min(table.place, rows.count - 1))
@@ -379,10 +381,10 @@ package enum Monitor {
         case .buffer(let key):
             guard let job = key.id.jobID else { return raw(&state, at: now) }
             state.overlay = .job(job, top: 0, raw: false)
-            return state.isReplay ? [] : [.source(.detail(job))]
+            return state.isReplay ? [] : [.source(.detail(job, again: false))]
         case .job(let job):
             state.overlay = .job(job, top: 0, raw: false)
-            return state.isReplay ? [] : [.source(.detail(job))]
+            return state.isReplay ? [] : [.source(.detail(job, again: false))]
         case .event:
             guard let index = state.selectedIndex(.events) else { return [] }
             return open(state.board.events[index].subject, &state, at: now)
@@ -532,7 +534,7 @@ package enum Monitor {
         }
         if state.screen == .jobs, let job = selectedJob(&state) {
             state.overlay = .job(job, top: 0, raw: true)
-            return state.isReplay ? [] : [.source(.detail(job))]
+            return state.isReplay ? [] : [.source(.detail(job, again: false))]
         }
         guard board.burst != nil else { return unavailable("no reply yet: v", &state, at: now) }
         let text = String(decoding: board.raw.prefix(Draw.rawBytesMax), as: UTF8.self)

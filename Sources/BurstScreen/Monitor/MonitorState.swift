@@ -87,7 +87,8 @@ package struct CancelDialog: Hashable, Sendable {
 
 /// A line being typed at the bottom of the screen.
 package struct Prompt: Hashable, Sendable {
-    package enum Purpose: Hashable, Sendable { case search, filter, command, status, goTo, export }
+    /// `find` is a search in text that lies over the screen, as the help.
+    package enum Purpose: Hashable, Sendable { case search, find, filter, command, status, goTo, export }
 
     package var purpose: Purpose
     package var edit: LineEdit
@@ -120,6 +121,8 @@ package struct MonitorState: Sendable {
     package var showsDetail = true
     package var tags: Set<RowID> = []
     package var search = ""
+    /// What is looked for in the text over the screen.
+    package var find = ""
     package var overviewSelected = 0
     package var overviewTop = 0
     package var textTop: [ScreenID: Int] = [:]
@@ -148,6 +151,8 @@ package struct MonitorState: Sendable {
     /// Buffers by stage, computed once for each board shown.
     var stages: [Board.StageSummary] = []
     var orders: [ScreenID: Order] = [:]
+    /// The orders without a filter that the newest filters chose from: the next filter chooses from them, too.
+    private var bases: [ScreenID: Order] = [:]
 
     struct Order: Sendable {
         var sequence: Int
@@ -202,9 +207,36 @@ package struct MonitorState: Sendable {
     package mutating func rows(_ screen: ScreenID) -> [Int32] {
         guard let query = tables[screen]?.query else { return [] }
         if let order = orders[screen], order.sequence == data.sequence, order.query == query { return order.rows }
-        let rows = Table.order(query, context)
+        let rows = filtered(screen, query) ?? Table.order(query, context)
         orders[screen] = Order(sequence: data.sequence, query: query, rows: rows)
         return rows
+    }
+
+    /// The rows chosen from an order of the same board that is there and differs in nothing but the filter.
+    private mutating func filtered(_ screen: ScreenID, _ query: TableQuery) -> [Int32]? {
+        var unfiltered = query
+        unfiltered.filter = nil
+        func isLike(_ order: Order) -> Bool {
+            var other = order.query
+            other.filter = nil
+            return order.sequence == data.sequence && other == unfiltered
+        }
+        guard let known = orders[screen], isLike(known) else { return nil }
+        if known.query.filter == nil { bases[screen] = known }
+        var from: Order?
+        if let filter = query.filter, known.query.filter.map({ filter.narrows($0) }) ?? true {
+            from = known
+        } else if let base = bases[screen], isLike(base) {
+            from = base
+        }
+        guard let from else { return nil }
+        return query.filter.map { Table.narrowed(from.rows, by: $0, screen, context) } ?? from.rows
+    }
+
+    /// Computes all orders anew when they are next asked for.
+    package mutating func forgetOrders() {
+        orders = [:]
+        bases = [:]
     }
 
     /// Rows without computing them: empty where `rows` was not asked since the last change.

@@ -182,6 +182,16 @@ package enum Table {
         }
     }
 
+    /// Whether a row is the one of an id; cheaper than to make its id.
+    package static func isRow(_ board: Board, _ screen: ScreenID, _ index: Int, _ id: RowID) -> Bool {
+        switch (screen, id) {
+        case (.buffers, .buffer(let key)):
+            board.bufferRows[index].key.id == key.id && board.bufferRows[index].key.plugin == key.plugin
+        case (.jobs, .job(let job)): board.jobRows[index].id == job
+        default: Self.id(board, screen, index) == id
+        }
+    }
+
     private static func eventID(_ board: Board, _ index: Int) -> RowID {
         let time = board.events[index].at
         var first = index
@@ -227,6 +237,15 @@ package enum Table {
         return count == 8 ? value : value << UInt64(8 * (8 - count))
     }
 
+    /// The rows of an order that a filter lets pass. Where the rows may be chosen from an order that is there,
+    /// nothing has to be sorted.
+    package static func narrowed(_ rows: [Int32], by filter: Filter, _ screen: ScreenID, _ context: TableContext)
+        -> [Int32]
+    {
+        let values = columns(screen).map(\.value)
+        return rows.filter { row in filter.matches { values[$0](context, Int(row)) } }
+    }
+
     private struct Item {
         var key: UInt64
         var text: String?
@@ -242,6 +261,7 @@ package enum Table {
             columns.first { $0.name == name }.map { (column: $0, text: text) }
         }
         let filter = query.filter.flatMap { $0.isEmpty ? nil : $0 }
+        let values = columns.map(\.value)
         var items: [Item] = []
         let count = rowCount(board, query.screen)
         items.reserveCapacity(count)
@@ -256,7 +276,7 @@ package enum Table {
                 break
             }
             if !fits { continue }
-            if let filter, !filter.matches({ columns[$0].value(context, index) }) { continue }
+            if let filter, !filter.matches({ values[$0](context, index) }) { continue }
             var item = Item(key: 0, text: nil, tie: 0, index: Int32(index))
             if isEventOrder {
                 item.key = UInt64(index)

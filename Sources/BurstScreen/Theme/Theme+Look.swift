@@ -10,7 +10,8 @@ extension Theme {
     ///
     /// The role gives foreground, background and attributes. An overlay (a selected row) gives its background and its
     /// attributes where it sets them, and its foreground where it sets one; the role's bold, underline and italic stay,
-    /// its dim does not, since dim text on a bar can seldom be read.
+    /// its dim does not, since dim text on a bar can seldom be read. Its bold does not either where its colour does
+    /// not: a bar of one ink is sent in one piece.
     ///
     /// Colours are taken down to the depth: a `c16` override as it is given, anything else the nearest in OKLab.
     /// Where colours were mixed or taken down, the contrast is looked at again, and the foreground moves until it is no
@@ -69,7 +70,8 @@ extension Theme {
         let alone = look
         look.fg = overlay.fg ?? look.fg
         look.bg = overlay.bg ?? look.bg
-        look.attributes = Self.lay(overlay.attributes ?? [], over: look.attributes)
+        let below = overlay.fg == nil ? look.attributes : look.attributes.subtracting(.bold)
+        look.attributes = Self.lay(overlay.attributes ?? [], over: below)
         if !few, look.fg != alone.fg || look.bg != alone.bg {
             look.fg = shifted(look.fg, on: look.bg, atLeast: contrastAsked(of: style))
         }

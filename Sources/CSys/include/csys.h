@@ -9,4 +9,11 @@ void bb_memory_share(void);
 /// Gives freed memory back to the system.
 void bb_memory_return(void);
 
+/// Has the kernel begin to write a file's pages, without waiting for them; fsync(2) does that.
+void bb_begin_writing(int fd);
+
+/// prctl(PR_SET_CHILD_SUBREAPER): whatever this process's children leave behind becomes its own child.
+/// Returns 0, or -1 (errno).
+int bb_keep_orphans(void);
+
 #endif

@@ -1,20 +1,19 @@
 import BurstEngine
 import BurstModel
-import BurstTestSupport
 
-/// One life of an engine by chance: jobs, commands, failing and slow hooks, crashes, all from a seed, with checks after every
-/// decision. The same seed is the same life.
-struct Simulation {
+/// One life of an engine by chance: jobs, commands, failing and slow hooks, crashes, all from a seed, with checks after
+/// every decision. The same seed is the same life.
+package struct Simulation: Sendable {
     /// What broke a promise, with the seed that shows it; nil: nothing did.
-    let broken: String?
-    let decisions: Int
-    let crashes: Int
+    package let broken: String?
+    package let decisions: Int
+    package let crashes: Int
 
     private static let pools = [
         ReportedPool(name: "a", quantity: 20, granularity: 4), ReportedPool(name: "b", quantity: 9, granularity: 1),
     ]
 
-    init(seed: UInt64) {
+    package init(seed: UInt64) {
         var chance = Chance(seed: seed)
         var settings = EngineSettings()
         settings.cpus = 3

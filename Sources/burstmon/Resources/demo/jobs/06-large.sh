@@ -1,0 +1,5 @@
+#!/bin/sh
+#BB_LUA pool=nvme capacity=768MiB
+#demo in 5 1
+#demo out 3 1
+cat "$BB_DIR"/in* | cksum; sleep 6
