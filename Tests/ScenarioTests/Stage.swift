@@ -146,9 +146,7 @@ final class BurstStage: Room, ScenarioStage {
 
     func start(conf: [String], options: String) throws {
         try furnish(conf: conf)
-        // slurmctld's -c; burstd has no such option: who wants that empties the folder.
-        if options == "-c" { try must("rm -rf /srv/ref/state/*") }
-        try must("\(Self.command) </dev/null >>/srv/ref/log/burstd.log 2>&1 & echo $! >\(controller)")
+        try must("\(Self.command) \(options) </dev/null >>/srv/ref/log/burstd.log 2>&1 & echo $! >\(controller)")
         let isReady = try Wait.until(seconds: 30, every: 0.1) {
             try run("root", "scontrol show burst").end == .exited(0)
         }
