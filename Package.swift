@@ -87,8 +87,8 @@ let package = Package(
         .target(
             name: "CLuaGlue", publicHeadersPath: "include",
             linkerSettings: [.linkedLibrary("lua5.4"), .linkedLibrary("json-c")]),
-        // C alone as well: each call of a hook is a fork of it, which costs as much as there is in it. What the dynamic linker
-        // would look up at the first use is looked up before the first fork.
+        // C alone as well: each call of a hook is a fork of it, which costs as much as there is in it. What the dynamic
+        // linker would look up at the first use is looked up before the first fork.
         .executableTarget(
             name: "burst-scriptd", dependencies: ["CLuaGlue"],
             linkerSettings: [

@@ -8,8 +8,8 @@ extension EngineBench {
 
     // MARK: Life cycles
 
-    /// Jobs with a buffer through the whole cycle; they are submitted held, so that submission, which goes through sbatch
-    /// there and through connections here, is measured apart.
+    /// Jobs with a buffer through the whole cycle; they are submitted held, so that submission, which goes through
+    /// sbatch there and through connections here, is measured apart.
     func measureCycles(_ burstd: BurstdRig, _ slurm: SlurmRig?) throws(HarnessError) {
         var cycles = EngineFigure(
             "A1", "complete life cycles, from release to the last teardown", "1/s",
@@ -94,7 +94,8 @@ extension EngineBench {
 
     // MARK: A long queue
 
-    /// Jobs that wait for space in a pool that is full, each submitted with its buffer, checked by the script and durable.
+    /// Jobs that wait for space in a pool that is full, each submitted with its buffer, checked by the script and
+    /// durable.
     func measurePending() throws(HarnessError) {
         let burstd = try BurstdRig(programs: programs, cpus: Self.cpus, buffers: 10)
         defer { burstd.end() }

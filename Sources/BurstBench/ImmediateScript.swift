@@ -1,5 +1,5 @@
-/// A `burst_buffer.lua` of which every function succeeds at once, and the jobs that both engines are given. It runs under
-/// Lua 5.1, with which Debian's slurmctld is built, and under 5.4 alike.
+/// A `burst_buffer.lua` of which every function succeeds at once, and the jobs that both engines are given. It runs
+/// under Lua 5.1, with which Debian's slurmctld is built, and under 5.4 alike.
 enum ImmediateScript {
     static let pool = "bench"
     static let granularity = 1_048_576

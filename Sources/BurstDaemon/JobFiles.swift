@@ -26,8 +26,8 @@ package struct JobFiles: Sendable {
 
     /// Jobs that are made durable together; each has three files open meanwhile.
     static let togetherMax = 128
-    /// From so many jobs on the file system is synced as a whole: three syncs a job would take longer, most of all where
-    /// others write to the disk, too.
+    /// From so many jobs on the file system is synced as a whole: three syncs a job would take longer, most of all
+    /// where others write to the disk, too.
     static let wholeFrom = 16
 
     /// Makes the job's folder with its script and environment, or writes them anew.

@@ -13,6 +13,11 @@ extension Engine {
 
     mutating func poolsAnswered(_ answer: HookAnswer, _ reading: PoolsReading?, at now: Timestamp) {
         poolsCall = nil
+        defer {
+            let waiting = early
+            early = []
+            for one in waiting { submit(one.order, by: one.caller, one.request, at: now) }
+        }
         guard case .success(let message) = answer.end else {
             if case .broken(let why) = answer.end { log(.error, "burst_buffer/lua: \(why)") }
             log(.error, "Get pools returned error \(answer.status), cannot use pools unless get pools returns success")

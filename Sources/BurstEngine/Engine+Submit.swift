@@ -3,6 +3,10 @@ import BurstModel
 /// Submission: checks in Slurm's order, then `slurm_bb_job_process`, then the job exists (spec §3.3, §3.5).
 extension Engine {
     mutating func submit(_ order: SubmitOrder, by caller: Caller, _ request: RequestID, at now: Timestamp) {
+        if settings.plugin != nil, !poolsKnown, poolsCall != nil, early.count < EngineLimits.earlySubmissionsMax {
+            early.append(EarlySubmission(request: request, order: order, caller: caller))
+            return
+        }
         var notes: [String] = []
         do throws(SubmissionFault) {
             guard jobs.count < settings.maxJobCount else {

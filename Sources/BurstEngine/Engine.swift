@@ -23,6 +23,8 @@ package struct Engine: Sendable {
     var nextPoolsAt: Timestamp?
     var poolsCall: CallID?
     var isStopping = false
+    /// Submissions that came before the first answer of `pools` after the start: no pool could be checked yet.
+    var early: [EarlySubmission] = []
     /// Slots of jobs that run, and which those are.
     var busyCPUs: UInt32 = 0
     /// Jobs that run.
@@ -66,6 +68,13 @@ package struct Engine: Sendable {
         var caller: Caller
         var job: EngineJob
         var notes: [String]
+    }
+
+    /// A submission that waits for the pools to be known.
+    struct EarlySubmission: Sendable {
+        var request: RequestID
+        var order: SubmitOrder
+        var caller: Caller
     }
 
     package init(settings: EngineSettings, recovered: Recovered = Recovered()) {

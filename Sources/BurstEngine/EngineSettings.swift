@@ -74,6 +74,8 @@ package struct EngineSettings: Sendable {
 package enum EngineLimits {
     /// Seconds between two calls of `slurm_bb_pools` (spec §1.7).
     package static let poolsIntervalSeconds = 30
+    /// Submissions that wait for the first answer of `slurm_bb_pools`; more are checked without pools.
+    package static let earlySubmissionsMax = 10_000
     /// Seconds between two teardowns that fail (spec §4.9).
     package static let teardownRetrySeconds = 10
     package static let teardownAttemptsMax = 3

@@ -1,5 +1,5 @@
-/// All jobs by their numbers, in order. A copy costs little however many there are, and so does the first change after it:
-/// whoever looks at the jobs, or may have to go back to them, keeps a copy.
+/// All jobs by their numbers, in order. A copy costs little however many there are, and so does the first change after
+/// it: whoever looks at the jobs, or may have to go back to them, keeps a copy.
 package struct JobTable: Sendable, Sequence {
     /// A job is large, and is moved about by its reference.
     fileprivate final class Box: Sendable {

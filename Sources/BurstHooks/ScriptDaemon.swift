@@ -310,7 +310,8 @@ final class ScriptDaemon: Sendable {
         if swept > 0 { log(HookLogLine(.error, "burst-scriptd left \(swept) processes, which were ended")) }
     }
 
-    /// Ends what an earlier life left where it and its burst-scriptd were both killed: no call is made beside its calls.
+    /// Ends what an earlier life left where it and its burst-scriptd were both killed: no call is made beside its
+    /// calls.
     private func endEarlier() {
         guard let record else { return }
         let file = open(record, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)

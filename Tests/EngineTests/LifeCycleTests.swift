@@ -71,6 +71,18 @@ import Testing
         #expect(world.engine.pools[0].used == 0)
     }
 
+    @Test func aSubmissionThatComesBeforeThePoolsWaitsForThem() throws {
+        var settings = EngineSettings()
+        settings.cpus = 1
+        let world = EngineWorld(settings: settings)
+        world.hook = { Self.answer($0) }
+        world.send(.started)
+        let request = world.submit(Self.order())
+        #expect(world.replies[request] == nil)
+        world.run(seconds: 1)
+        #expect(world.replies[request] == .submitted(1, notes: []))
+    }
+
     @Test func argumentsAreThoseOf2605() {
         let world = Self.world()
         world.submit(Self.order())
