@@ -19,10 +19,12 @@ extension Engine {
             if job.arrayJobID != 0 { runningTasks[job.arrayJobID, default: 0] += 1 }
         }
         var looked = 0
+        let before = changes
         // The queue changes while it is walked: over a copy.
         for key in queue.keys {
             guard looked < Self.passJobsMax else {
-                wantPass(at: now)
+                // Where nothing changed, the next one would find the same; what happens meanwhile asks for one.
+                if changes != before { wantPass(at: now) }
                 break
             }
             guard let job = jobs[key.id], job.isQueued else { continue }

@@ -32,6 +32,8 @@ package struct Engine: Sendable {
     // Of the step under way.
     var out = Decision()
     var dirtyJobs: Set<UInt32> = []
+    /// Of jobs, since the start.
+    var changes: UInt64 = 0
     var poolsChanged = false
 
     /// What the store kept.
@@ -131,6 +133,7 @@ package struct Engine: Sendable {
     /// Puts a job in its place, new (`before` nil) or changed.
     mutating func keep(_ job: EngineJob, before: EngineJob?, at now: Timestamp) {
         jobs[job.id] = job
+        changes += 1
         dirtyJobs.insert(job.id)
         if before?.shownState != job.shownState || before?.buffer?.stage.state != job.buffer?.stage.state
             || before?.shownReason != job.shownReason || before == nil
