@@ -88,8 +88,6 @@ final class BurstdRig {
         var submission = Submission(name: "bench", workDir: "/tmp")
         submission.stdOut = "/dev/null"
         submission.isHeld = isHeld
-        // Root may have no buffers; whoever else runs this has his own.
-        if geteuid() == 0 { submission.user = getpwnam(ImmediateScript.user) == nil ? "nobody" : ImmediateScript.user }
         submission.environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root", "LANG=C.UTF-8", "SHELL=/bin/sh"]
         return try submit(count, submission, ImmediateScript.job, connections: connections, underWay: underWay)
     }
@@ -104,6 +102,11 @@ final class BurstdRig {
         guard try wait(seconds: 30, { () throws(HarnessError) in try count(["RUNNING"]) == 1 }) else {
             throw HarnessError("the job that keeps the CPUs does not start")
         }
+        // A script that cannot be launched runs for a moment, by its record.
+        Wait.until(seconds: 1) { false }
+        guard try count(["RUNNING"]) == 1 else {
+            throw HarnessError("the job that keeps the CPUs does not start")
+        }
     }
 
     @discardableResult
@@ -111,10 +114,13 @@ final class BurstdRig {
         _ count: Int, _ submission: Submission, _ script: String, connections: Int, underWay: Int
     ) throws(HarnessError) -> [UInt32] {
         let connections = min(connections, count)
+        var submission = submission
+        // Root has neither buffers nor scripts; whoever else runs this has his own.
+        if geteuid() == 0 { submission.user = getpwnam(ImmediateScript.user) == nil ? "nobody" : ImmediateScript.user }
         let results = Mutex<(jobs: [UInt32], fault: String?)>(([], nil))
         let body = Array(script.utf8)
         let socket = socket
-        DispatchQueue.concurrentPerform(iterations: connections) { index in
+        DispatchQueue.concurrentPerform(iterations: connections) { [submission] index in
             var jobs: [UInt32] = []
             do {
                 let connection = try BurstConnection.connect(path: socket, program: "burst-bench")

@@ -29,8 +29,10 @@ extension Engine {
         guard message != nil, let reading else { return }
         for fault in reading.faults { log(.error, fault) }
         guard !reading.pools.isEmpty else { return }
+        let before = pools
         take(reading.pools, isFirst: !wasKnown)
-        wantPass(at: now)
+        // A long queue is not walked for news that are none.
+        if pools != before { wantPass(at: now) }
     }
 
     /// `Pools=` of burst_buffer.conf: a pool of datawarp's that lua only lists (spec §1.3).
