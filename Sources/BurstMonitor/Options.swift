@@ -65,8 +65,9 @@ struct Refusal: Error {
 
 /// What `main` does before it reads its arguments.
 package enum MonitorProgram {
-    /// Forks the guardian where a terminal is to be given back. The very first thing: no thread may exist yet.
-    package static func guardTerminal() { Guardian.start() }
+    /// Runs the program behind a guardian where a terminal is to be given back; returns its exit status. The very first
+    /// thing: no thread may exist yet.
+    package static func guardTerminal(_ program: @convention(c) () -> Int32) -> Int32 { Guardian.run(program) }
 
     /// The option under which this program keeps the demo's burstd (`DemoKeeper`), and with which folder and program.
     package static let keeperOption = "--keep-demo"

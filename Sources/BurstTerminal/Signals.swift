@@ -65,10 +65,10 @@ package struct SignalMailbox: Sendable {
 
 /// The parent process that gives the terminal back even if the program is killed with SIGKILL.
 package enum Guardian {
-    /// Call first in main, before anything starts a thread. The program goes on in a child process; the parent stays
-    /// behind in a wait that costs nothing. Without a terminal on standard input and output nothing happens.
-    /// A failing fork is not an error: the program then runs without a guardian.
-    package static func start() { _ = bb_guardian_start() }
+    /// Runs a program to its end behind a guardian; returns its exit status. Call first in main, before anything starts
+    /// a thread. The program goes on in a child process, on a thread of its own; the parent stays behind in a wait that
+    /// costs nothing. Without a terminal on standard input and output, or where fork fails, it runs without a guardian.
+    package static func run(_ program: @convention(c) () -> Int32) -> Int32 { bb_guardian_run(program) }
 
     /// Whether a guardian stands behind this process.
     package static var isPresent: Bool { bb_guardian_pid() > 0 }

@@ -62,11 +62,13 @@ package final class PseudoTerminal {
         var window = winsize(
             ws_row: UInt16(size.rows), ws_col: UInt16(size.columns), ws_xpixel: 0, ws_ypixel: 0)
         var name = [CChar](repeating: 0, count: 128)
-        guard openpty(&descriptors.0, &descriptors.1, &name, nil, &window) == 0 else {
-            throw HarnessError("openpty: errno \(errno)")
+        // Not openpty(3): another thread that starts a program at this moment would hand the terminal on to it.
+        var ends: [Int32] = [-1, -1]
+        guard bb_pseudo_terminal(&ends, &name, name.count) == 0, ioctl(ends[1], UInt(TIOCSWINSZ), &window) == 0 else {
+            throw HarnessError("no pseudo-terminal: errno \(errno)")
         }
+        descriptors = (ends[0], ends[1])
         (master, slave) = descriptors
-        for descriptor in [master, slave] { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
         _ = fcntl(master, F_SETFL, O_NONBLOCK)
 
         var actions = posix_spawn_file_actions_t()
@@ -190,7 +192,7 @@ package final class PseudoTerminal {
         return wait(seconds: seconds) { terminal in
             // Asleep in a write, with the terminal full, it has more to say.
             let before = terminal.emulator.bytes
-            guard Processes.state(of: process) == "S" else { return terminal.end != nil }
+            guard Processes.isAsleep(process) else { return terminal.end != nil }
             terminal.drain()
             return terminal.emulator.bytes == before
         }
@@ -261,10 +263,29 @@ package enum Processes {
 
     /// The state letter (R, S, T for stopped, Z for ended but not waited for), or nil if there is no such process.
     package static func state(of pid: Int32) -> Character? {
+        state("/proc/\(pid)/stat")
+    }
+
+    private static func state(_ path: String) -> Character? {
         // The name, in parentheses, may hold anything.
-        let stat = text("/proc/\(pid)/stat")
+        let stat = text(path)
         guard let end = stat.lastIndex(of: ")") else { return nil }
         return stat[stat.index(after: end)...].first { $0 != " " }
+    }
+
+    /// Whether none of its threads has anything to do.
+    package static func isAsleep(_ pid: Int32) -> Bool {
+        guard let folder = opendir("/proc/\(pid)/task") else { return false }
+        defer { closedir(folder) }
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            // A thread that has ended meanwhile has no state.
+            guard let thread = Int32(name), let state = state("/proc/\(pid)/task/\(thread)/stat") else { continue }
+            if state != "S" { return false }
+        }
+        return true
     }
 
     package static func isAlive(_ pid: Int32) -> Bool { state(of: pid).map { $0 != "Z" } ?? false }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -264,7 +265,7 @@ static void uninstall(int signal) {
     installed[signal] = false;
 }
 
-/// A stack overflow leaves no room for a handler on the same stack. Threads other than the first have none of these:
+/// A stack overflow leaves no room for a handler on the same stack. Threads other than the screen's have none of these:
 /// when such a thread overflows, the guardian restores.
 static void use_alternate_stack(void) {
     static unsigned char memory[65536];
@@ -503,29 +504,70 @@ static void guard(pid_t child, const sigset_t *mask) {
 
 pid_t bb_guardian_pid(void) { return guardian; }
 
-int bb_guardian_start(void) {
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) return 0;
-    if (make_page() != 0) return -1;
-    sigset_t all, mask;
+/// The mask that the program is to have, and what it is.
+static sigset_t program_mask;
+static int (*guarded_program)(void);
+static int program_status;
+
+static void *run_program(void *nothing) {
+    (void)nothing;
+    pthread_sigmask(SIG_SETMASK, &program_mask, NULL);
+    program_status = guarded_program();
+    return NULL;
+}
+
+/// Swift's locks name their owner by the number that the kernel gave the thread (FUTEX_LOCK_PI), and its runtime asks
+/// for it once a thread. The first thread of a forked process is another one than its parent's but remembers that one's
+/// number: as soon as a second thread wants the same lock, neither ever gets it. A new thread asks anew.
+static int run_on_new_thread(int (*program)(void)) {
+    guarded_program = program;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, BB_PROGRAM_STACK_BYTES);
+    // All signals stay blocked on this thread: the program's takes them.
+    int error = pthread_create(&thread, &attributes, run_program, NULL);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) {
+        static const char text[] = "burstmon: no thread can be started\n";
+        write_all(STDERR_FILENO, (const unsigned char *)text, sizeof text - 1, 500);
+        _exit(70);
+    }
+    pthread_join(thread, NULL);
+    return program_status;
+}
+
+int bb_guardian_run(int (*program)(void)) {
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || make_page() != 0) return program();
+    sigset_t all;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &mask);
+    pthread_sigmask(SIG_SETMASK, &all, &program_mask);
     pid_t parent = getpid();
     pid_t child = fork();
-    if (child > 0) guard(child, &mask);
-    int result = -1;
+    if (child > 0) guard(child, &program_mask);
     if (child == 0) {
         guardian = parent;
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != parent) _exit(128 + SIGTERM);
-        result = 1;
+        return run_on_new_thread(program);
     }
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
-    return result;
+    pthread_sigmask(SIG_SETMASK, &program_mask, NULL);
+    return program();
 }
 
 int bb_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
 int bb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int bb_pseudo_terminal(int ends[2], char *name, size_t size) {
+    ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (ends[0] < 0) return -1;
+    ends[1] = -1;
+    if (grantpt(ends[0]) == 0 && unlockpt(ends[0]) == 0 && ptsname_r(ends[0], name, size) == 0)
+        ends[1] = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (ends[1] < 0) close(ends[0]);
+    return ends[1] < 0 ? -1 : 0;
+}
 
 int bb_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, signal); }
 

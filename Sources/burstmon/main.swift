@@ -11,6 +11,6 @@ let batchOptions: Set<String> = [
     "--generate-completion-script",
 ]
 if !CommandLine.arguments.dropFirst().contains(where: { batchOptions.contains(String($0.prefix { $0 != "=" })) }) {
-    MonitorProgram.guardTerminal()
+    exit(MonitorProgram.guardTerminal { Burstmon.start() })
 }
 exit(Burstmon.start())

@@ -139,87 +139,91 @@ func die(_ key: Character) {
     }
 }
 
-let settings = Settings(Array(CommandLine.arguments.dropFirst()))
-if settings.guardian { Guardian.start() }
-let terminal: CursesTerminal
-do {
-    terminal = try CursesTerminal.start(options: settings.options)
-} catch {
-    note("terminal-probe: \(error)\n")
-    exit(3)
-}
+func run(_ settings: Settings) -> Int32 {
+    let terminal: CursesTerminal
+    do {
+        terminal = try CursesTerminal.start(options: settings.options)
+    } catch {
+        note("terminal-probe: \(error)\n")
+        return 3
+    }
 
-var probe = Probe(size: terminal.size())
-var isDone = false
-var endedBy: TerminalSignal?
-var resizePending = false
-terminal.show(probe.draw(), look: look)
-
-/// Whatever happened while the terminal was not ours, the size may be another one.
-@MainActor func goOn(_ resumption: CursesTerminal.Resumption) {
-    guard case .resumed(let size) = resumption else { return }
-    probe.size = size
-    probe.keys.append("resumed")
+    var probe = Probe(size: terminal.size())
+    var isDone = false
+    var endedBy: TerminalSignal?
+    var resizePending = false
     terminal.show(probe.draw(), look: look)
-}
 
-@MainActor func handle(_ key: Key) {
-    switch key {
-    case .character("q"): isDone = true
-    case .character("t"): probe.tick += 1
-    case .character("n"): probe.page = "names"
-    case .character("r"): probe.page = "roles"
-    case .character("b"): probe.page = "table"
-    case .character("f"): probe.field = probe.field == nil ? "typed 漢" : nil
-    case .character("e"): note("stray text\n")
-    case .character("y"): terminal.copyToClipboard("copied text")
-    case .character(let letter) where "TFSAOXH".contains(letter): return die(letter)
-    case .down: probe.move(1)
-    case .up: probe.move(-1)
-    case .pageDown: probe.move(20)
-    case .control("z"): return goOn(terminal.suspend())
-    case .control("l"): terminal.redraw()
-    default: break
-    }
-    probe.keys.append(name(key))
-}
-
-while !isDone {
-    var wait = [
-        pollfd(fd: terminal.inputDescriptor, events: Int16(POLLIN), revents: 0),
-        pollfd(fd: terminal.mailbox.descriptor, events: Int16(POLLIN), revents: 0),
-    ]
-    // Resizes are drawn once in 50 ms: the wait ends by itself only while one is due.
-    let count = poll(&wait, 2, resizePending ? 50 : -1)
-    if count < 0 && errno != EINTR { break }
-    if count == 0 && resizePending {
-        resizePending = false
-        probe.size = terminal.size()
-        terminal.resize(to: probe.size)
+    /// Whatever happened while the terminal was not ours, the size may be another one.
+    func goOn(_ resumption: CursesTerminal.Resumption) {
+        guard case .resumed(let size) = resumption else { return }
+        probe.size = size
+        probe.keys.append("resumed")
         terminal.show(probe.draw(), look: look)
-        continue
     }
-    for signal in terminal.mailbox.take() {
-        switch signal {
-        case .stop: goOn(terminal.suspend())
-        case .goOn: goOn(terminal.resume())
-        case .resized: resizePending = true
-        case .user1, .user2: probe.tick += 1
-        case .terminate, .interrupt, .quit, .hangUp:
-            endedBy = signal
-            isDone = true
+
+    func handle(_ key: Key) {
+        switch key {
+        case .character("q"): isDone = true
+        case .character("t"): probe.tick += 1
+        case .character("n"): probe.page = "names"
+        case .character("r"): probe.page = "roles"
+        case .character("b"): probe.page = "table"
+        case .character("f"): probe.field = probe.field == nil ? "typed 漢" : nil
+        case .character("e"): note("stray text\n")
+        case .character("y"): terminal.copyToClipboard("copied text")
+        case .character(let letter) where "TFSAOXH".contains(letter): return die(letter)
+        case .down: probe.move(1)
+        case .up: probe.move(-1)
+        case .pageDown: probe.move(20)
+        case .control("z"): return goOn(terminal.suspend())
+        case .control("l"): terminal.redraw()
+        default: break
         }
+        probe.keys.append(name(key))
     }
-    if isDone { break }
-    if wait[0].revents != 0 {
-        let input = terminal.read()
-        for key in input.keys where !isDone { handle(key) }
-        if input.isHungUp {
-            endedBy = .hangUp
-            break
+
+    while !isDone {
+        var wait = [
+            pollfd(fd: terminal.inputDescriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: terminal.mailbox.descriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        // Resizes are drawn once in 50 ms: the wait ends by itself only while one is due.
+        let count = poll(&wait, 2, resizePending ? 50 : -1)
+        if count < 0 && errno != EINTR { break }
+        if count == 0 && resizePending {
+            resizePending = false
+            probe.size = terminal.size()
+            terminal.resize(to: probe.size)
+            terminal.show(probe.draw(), look: look)
+            continue
         }
+        for signal in terminal.mailbox.take() {
+            switch signal {
+            case .stop: goOn(terminal.suspend())
+            case .goOn: goOn(terminal.resume())
+            case .resized: resizePending = true
+            case .user1, .user2: probe.tick += 1
+            case .terminate, .interrupt, .quit, .hangUp:
+                endedBy = signal
+                isDone = true
+            }
+        }
+        if isDone { break }
+        if wait[0].revents != 0 {
+            let input = terminal.read()
+            for key in input.keys where !isDone { handle(key) }
+            if input.isHungUp {
+                endedBy = .hangUp
+                break
+            }
+        }
+        if !isDone { terminal.show(probe.draw(), look: look) }
     }
-    if !isDone { terminal.show(probe.draw(), look: look) }
+    terminal.stop()
+    if let endedBy { Guardian.end(of: endedBy) }
+    return 0
 }
-terminal.stop()
-if let endedBy { Guardian.end(of: endedBy) }
+
+func start() -> Int32 { run(Settings(Array(CommandLine.arguments.dropFirst()))) }
+exit(Settings(Array(CommandLine.arguments.dropFirst())).guardian ? Guardian.run { start() } : start())

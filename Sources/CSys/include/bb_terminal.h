@@ -17,15 +17,18 @@ extern "C" {
 #define BB_RESTORE_BYTES_MAX 1024
 /// How much of what went to standard error under the screen is shown afterwards: the last 16 KiB.
 #define BB_STDERR_SHOWN_MAX 16384
+/// The stack of a program behind a guardian, as large as Linux makes the first one.
+#define BB_PROGRAM_STACK_BYTES (8 << 20)
 
-/// Puts a guardian between the shell and this program: call it first in main, before anything starts a thread.
+/// Puts a guardian between the shell and a program and runs the program: call it first in main, before anything starts
+/// a thread. Returns what the program returned, in the child; it does not return in the guardian.
 ///
-/// The caller goes on in a child process, in the same process group, and this call returns 1 there. The parent stays
-/// behind in a wait, passes on signals that it is sent, stops when the child stops, gives the terminal back if the
-/// child died without doing so, and ends as the child ended: with its exit status or of its signal.
+/// The program goes on in a child process, in the same process group, on a thread of its own. The parent stays behind
+/// in a wait, passes on signals that it is sent, stops when the child stops, gives the terminal back if the child died
+/// without doing so, and ends as the child ended: with its exit status or of its signal.
 /// If the guardian dies first, the child gets SIGTERM.
-/// Returns 0 without a guardian where standard input or output is not a terminal, -1 (errno) if fork failed.
-int bb_guardian_start(void);
+/// Where standard input or output is not a terminal, and where fork fails, the program runs without a guardian.
+int bb_guardian_run(int (*program)(void));
 
 /// The process that guards this one, or 0.
 pid_t bb_guardian_pid(void);
@@ -89,6 +92,11 @@ int bb_character_cells(uint32_t character);
 int bb_pidfd_open(pid_t pid);
 /// A pipe that no child inherits, not even one that another thread starts at this moment. -1 and errno on failure.
 int bb_pipe(int ends[2]);
+
+/// Opens a pseudo-terminal, both ends closed on exec, master first; its name goes into `name`. Returns 0, or -1
+/// (errno).
+int bb_pseudo_terminal(int ends[2], char *name, size_t size);
+
 /// prctl(PR_SET_PDEATHSIG): the signal that this process gets when its parent dies.
 int bb_set_parent_death_signal(int signal);
 #ifdef __cplusplus
