@@ -463,8 +463,12 @@ static void stop_too(void) {
     sigaction(SIGTSTP, &action, NULL);
     raise(SIGTSTP);
     watch(SIGTSTP);
-    // Not if the group is orphaned and the kernel did not stop us: then whoever stopped the child goes on with it.
-    if (was_continued) kill(guarded, SIGCONT);
+    // Not if the group is orphaned and the kernel did not stop us: then whoever stopped the child goes on with it. Nor
+    // if the signal that continued us reached the child too: a second one would make it take the terminal twice.
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    bool goes_on = waitid(P_PID, (id_t)guarded, &info, WCONTINUED | WNOHANG) == 0 && info.si_pid == guarded;
+    if (was_continued && !goes_on) kill(guarded, SIGCONT);
 }
 
 static void guard(pid_t child, const sigset_t *mask) __attribute__((noreturn));
