@@ -245,8 +245,17 @@ static bool read_call(struct bb_call *call, const uint8_t *frame, size_t count) 
     return !reader.bad && reader.at == reader.end;
 }
 
+/// Whether the state has loaded a library in C: Lua keeps the handles in a list of its registry (loadlib.c, all of 5.4).
+static int count_libraries(lua_State *L) {
+    bool *loaded = lua_touserdata(L, 1);
+    *loaded = lua_getfield(L, LUA_REGISTRYINDEX, "_CLIBS") != LUA_TTABLE || lua_rawlen(L, -1) > 0;
+    return 0;
+}
+
 struct bb_outcome bb_perform(
-    const uint8_t *frame, size_t count, const struct bb_sink *sink, uint64_t heap_max, bb_stop *stop) {
+    const uint8_t *frame, size_t count, const struct bb_sink *sink, uint64_t heap_max, bb_stop *stop,
+    bool *loaded_library) {
+    if (loaded_library != NULL) *loaded_library = true;
     struct bb_call call = {.sink = sink, .stop = stop, .heap_max = heap_max, .in_process = sink->print != NULL};
     if (!read_call(&call, frame, count)) {
         free(call.fields);
@@ -266,6 +275,12 @@ struct bb_outcome bb_perform(
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
         char buffer[80];
         broken(&call, "%s: %s", call.script.bytes, error_text(L, -1, buffer, sizeof buffer));
+    }
+    if (loaded_library != NULL) {
+        lua_settop(L, 0);
+        lua_pushcfunction(L, count_libraries);
+        lua_pushlightuserdata(L, loaded_library);
+        if (lua_pcall(L, 1, 0, 0) != LUA_OK) *loaded_library = true;
     }
     lua_close(L); // closes files that the script left open
     free(call.fields);
@@ -300,7 +315,7 @@ uint8_t *bb_hook_call(const uint8_t *frame, size_t count, bb_stop *stop, size_t 
     struct collected collected = {0};
     struct bb_sink sink = {collect_line, collect_print, &collected};
     int64_t start = bb_now_realtime_us(), from = bb_now_monotonic_us();
-    struct bb_outcome outcome = bb_perform(frame, count, &sink, heap_max, stop);
+    struct bb_outcome outcome = bb_perform(frame, count, &sink, heap_max, stop, NULL);
     int64_t duration = bb_now_monotonic_us() - from;
     struct bb_bytes answer = {0};
     bb_add_answer(

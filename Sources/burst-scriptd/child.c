@@ -1,9 +1,10 @@
-// The child that makes one call.
+// The child that makes calls, one after the other as long as none of them leaves anything behind.
 #define _GNU_SOURCE
 #include "scriptd.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,14 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const int records_descriptor = 3;
+/// Calls after which a child ends: whatever a C library keeps is given back now and then.
+enum { calls_max = 200 };
+/// Memory, in KiB, that a child has once had and may have to be kept.
+static const long resident_max = 32 << 10;
 
 static void write_record(const struct bb_bytes *bytes) {
     size_t written = 0;
@@ -43,8 +49,54 @@ static void limit(int what, rlim_t most) {
     setrlimit(what, &(struct rlimit){most, most});
 }
 
+/// Makes one call and tells what came of it. False where this process is not to make another one.
+static bool make_call(const uint8_t *frame, size_t count, const char *instance, bool may_stay) {
+    struct bb_reader reader = {frame + 5, frame + count, false};
+    char marker[64];
+    snprintf(marker, sizeof marker, "%s.%llu", instance, (unsigned long long)bb_read_u64(&reader));
+    setenv(BB_MARKER, marker, 1);
+    // What was printed before a kill is not to be lost in a buffer.
+    setvbuf(stdout, NULL, _IOLBF, 4096);
+
+    struct bb_sink sink = {write_line, NULL, NULL};
+    bool loaded_library = true;
+    struct bb_outcome outcome = bb_perform(frame, count, &sink, 0, NULL, &loaded_library);
+    fflush(NULL);
+    // Lua alone cannot change a process, but for its locale; a library in C can change anything. What the call started
+    // and left running ends with, or outlives, this process, as it would if each call had one of its own.
+    struct rusage usage;
+    bool stays =
+        may_stay && !loaded_library && (outcome.end == BB_END_SUCCESS || outcome.end == BB_END_FAILURE)
+        && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD && strcmp(setlocale(LC_ALL, NULL), "C") == 0
+        && getrusage(RUSAGE_SELF, &usage) == 0 && usage.ru_maxrss <= resident_max;
+    if (stays) syscall(SYS_close_range, records_descriptor + 1, ~0u, 0);
+    struct bb_bytes record = {0};
+    bb_add_u8(&record, record_result);
+    bb_add_u8(&record, stays);
+    bb_add_u8(&record, (uint8_t)outcome.end);
+    bb_add_u64(&record, (uint64_t)outcome.status);
+    bb_add_u8(&record, outcome.message != NULL);
+    bb_add_text(&record, outcome.message, outcome.message ? outcome.message_count : 0);
+    write_record(&record);
+    if (record.failed) _exit(125);
+    bb_bytes_free(&record);
+    free(outcome.message);
+    return stays;
+}
+
+/// Reads exactly `count` bytes; ends this process where nothing more is to come.
+static void read_request(uint8_t *into, size_t count) {
+    while (count > 0) {
+        ssize_t got = read(records_descriptor, into, count);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) _exit(0);
+        into += got;
+        count -= (size_t)got;
+    }
+}
+
 void child_run(
-    const uint8_t *frame, size_t count, int output, int records, pid_t parent, const char *instance, uint64_t id,
+    const uint8_t *frame, size_t count, int output, int records, pid_t parent, const char *instance,
     uint64_t memory) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(125);
@@ -64,21 +116,17 @@ void child_run(
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    char marker[64];
-    snprintf(marker, sizeof marker, "%s.%llu", instance, (unsigned long long)id);
-    setenv(BB_MARKER, marker, 1);
-    // What was printed before a kill is not to be lost in a buffer.
-    setvbuf(stdout, NULL, _IOLBF, 4096);
 
-    struct bb_sink sink = {write_line, NULL, NULL};
-    struct bb_outcome outcome = bb_perform(frame, count, &sink, 0, NULL);
-    fflush(NULL);
-    struct bb_bytes record = {0};
-    bb_add_u8(&record, record_result);
-    bb_add_u8(&record, (uint8_t)outcome.end);
-    bb_add_u64(&record, (uint64_t)outcome.status);
-    bb_add_u8(&record, outcome.message != NULL);
-    bb_add_text(&record, outcome.message, outcome.message ? outcome.message_count : 0);
-    write_record(&record);
-    _exit(record.failed ? 125 : 0);
+    uint8_t *request = NULL;
+    for (int made = 1; make_call(frame, count, instance, made < calls_max); made++) {
+        uint32_t rest;
+        read_request((uint8_t *)&rest, sizeof rest);
+        if (rest > request_max) _exit(125);
+        if (request == NULL && (request = malloc(request_max + sizeof rest)) == NULL) _exit(125);
+        memcpy(request, &rest, sizeof rest);
+        read_request(request + sizeof rest, rest);
+        frame = request;
+        count = rest + sizeof rest;
+    }
+    _exit(0);
 }

@@ -2,8 +2,11 @@
 // a stream socket as descriptor 3 and a name of this instance as its argument; clua_glue.h has the frames that go over
 // the socket.
 //
-// One thread, one epoll. Each event names its call by slot and serial number, so that an event of a descriptor that was
+// One thread, one epoll. Each event names its child by slot and serial number, so that an event of a descriptor that was
 // closed meanwhile (a forked child had a copy) finds nothing. No process is signalled but a descendant of this one.
+//
+// A fork costs several times what a short call does. So a child whose call returned in good order and left nothing
+// behind, as the child itself finds out, stays for a while and makes the next call, in a Lua state of its own again.
 #define _GNU_SOURCE
 #include "scriptd.h"
 
@@ -38,6 +41,9 @@ static const uint64_t limit_ms_max = 366ull * 86400 * 1000;
 /// How long SIGKILL may take to end a call's processes before the call is answered without them (a process that waits
 /// for a dead file server cannot be ended).
 static const int64_t kill_wait_us = 5000000;
+/// Children without a call that stay, and how long each does.
+enum { idle_max = 64 };
+static const int64_t idle_us = 5000000;
 /// Rounds of looking for processes before those found are ended.
 enum { rounds_max = 50 };
 
@@ -50,11 +56,15 @@ struct waiting {
     uint8_t frame[];
 };
 
+/// A child and the call that it makes. A child that stays without a call keeps its slot: `is_used` is false, `pid` is
+/// not 0.
 struct call {
     bool is_used;
-    uint32_t serial;
+    uint32_t serial; // of the child
     uint64_t id;
     pid_t pid;
+    uint64_t memory;       // that the child was limited to
+    int64_t idle_since_us; // monotonic
     bool is_reaped;
     int exit_status; // of waitpid
     int output, records;
@@ -67,6 +77,7 @@ struct call {
     struct bb_bytes printed, record;
     struct bb_log log;
     bool has_result, is_damaged;
+    bool stays; // after this call
     struct bb_outcome outcome;
     // What descended from it when SIGTERM was sent.
     struct process *seen;
@@ -75,6 +86,9 @@ struct call {
 
 static struct call calls[BB_CHILDREN_MAX];
 static int running;
+/// Slots of children without a call, the last one used last.
+static uint16_t idle[idle_max];
+static int idle_count;
 static uint32_t serial;
 static struct waiting *first_waiting, **last_waiting = &first_waiting;
 static size_t waiting_count;
@@ -163,12 +177,14 @@ static void take_records(struct call *call) {
             if (reader.bad) break;
             bb_log_add(&call->log, level > BB_LOG_DEBUG4 ? BB_LOG_DEBUG4 : level, text.bytes, text.count);
         } else if (kind == record_result && !call->has_result) {
+            bool stays = bb_read_u8(&reader);
             uint8_t end = bb_read_u8(&reader);
             int64_t status = (int64_t)bb_read_u64(&reader);
             uint8_t has_message = bb_read_u8(&reader);
             struct bb_text text = bb_read_text(&reader);
             if (reader.bad) break;
             call->has_result = true;
+            call->stays = stays;
             call->is_damaged = end > BB_END_BROKEN;
             call->outcome = (struct bb_outcome){end, status, NULL, 0};
             if (has_message && (call->outcome.message = malloc((size_t)text.count + 1)) != NULL) {
@@ -211,24 +227,59 @@ static bool read_pipe(int descriptor, struct call *call, bool is_output, size_t 
     return true;
 }
 
+// MARK: Children that stay
+
+/// Parts with a child that has no call: it ends as soon as it sees its socket closed.
+static void dismiss(size_t slot) {
+    struct call *call = &calls[slot];
+    forget(&call->output);
+    forget(&call->records);
+    *call = (struct call){.output = -1, .records = -1};
+    int kept = 0;
+    for (int i = 0; i < idle_count; i++)
+        if (idle[i] != slot) idle[kept++] = idle[i];
+    idle_count = kept;
+}
+
+/// Gives the frame to a child that stayed, the one that worked last. False where there is none that takes it.
+static bool send_to_idle(const struct waiting *waiting, uint64_t memory, size_t *slot) {
+    if (waiting->count > request_max) return false;
+    for (int i = idle_count - 1; i >= 0; i--) {
+        struct call *call = &calls[idle[i]];
+        if (call->memory != memory) continue;
+        *slot = idle[i];
+        ssize_t sent = send(call->records, waiting->frame, waiting->count, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent == (ssize_t)waiting->count) {
+            memmove(&idle[i], &idle[i + 1], (size_t)(idle_count - i - 1) * sizeof idle[0]);
+            idle_count--;
+            return true;
+        }
+        // It has died, or has half a frame, with which it ends.
+        dismiss(*slot);
+    }
+    return false;
+}
+
 // MARK: Starting
 
-static void start(struct waiting *waiting) {
-    size_t slot = 0;
-    while (calls[slot].is_used) slot++;
-    struct call *call = &calls[slot];
-    struct bb_reader reader = {waiting->frame + 13, waiting->frame + waiting->count, false};
-    uint64_t limit_ms = bb_read_u64(&reader), memory = bb_read_u64(&reader);
+/// Starts a child for the call in a free slot. False where that failed, which is answered then.
+static bool start_child(const struct waiting *waiting, uint64_t memory, size_t *slot) {
+    *slot = 0;
+    while (*slot < BB_CHILDREN_MAX && calls[*slot].pid != 0) ++*slot;
+    if (*slot == BB_CHILDREN_MAX) {
+        // None of those that stayed could take it.
+        *slot = idle[0];
+        dismiss(*slot);
+    }
     int output[2] = {-1, -1}, records[2] = {-1, -1};
     const char *what = "pipe";
     pid_t pid = -1;
-    if (pipe2(output, O_CLOEXEC) == 0 && pipe2(records, O_CLOEXEC) == 0) {
+    if (pipe2(output, O_CLOEXEC) == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, records) == 0) {
         fcntl(output[0], F_SETFL, O_NONBLOCK);
         fcntl(records[0], F_SETFL, O_NONBLOCK);
         what = "fork";
         pid = fork();
-        if (pid == 0)
-            child_run(waiting->frame, waiting->count, output[1], records[1], self, instance, waiting->id, memory);
+        if (pid == 0) child_run(waiting->frame, waiting->count, output[1], records[1], self, instance, memory);
     }
     int error = errno;
     if (output[1] >= 0) close(output[1]);
@@ -239,20 +290,30 @@ static void start(struct waiting *waiting) {
         char text[160];
         snprintf(text, sizeof text, "burst-scriptd cannot start a child: %s: %s", what, strerror(error));
         answer_unstarted(waiting->id, BB_END_BROKEN, text);
-        return;
+        return false;
     }
     setpgid(pid, pid); // the child does so too; whoever comes first
-    *call = (struct call){.is_used = true, .serial = ++serial, .id = waiting->id, .pid = pid};
-    call->output = output[0];
-    call->records = records[0];
+    calls[*slot] = (struct call){
+        .serial = ++serial, .pid = pid, .memory = memory, .output = output[0], .records = records[0]};
+    if (!watch(output[0], EPOLLIN, tag(what_output, *slot, serial))
+        || !watch(records[0], EPOLLIN, tag(what_records, *slot, serial)))
+        is_over = true;
+    return true;
+}
+
+static void start(struct waiting *waiting) {
+    struct bb_reader reader = {waiting->frame + 13, waiting->frame + waiting->count, false};
+    uint64_t limit_ms = bb_read_u64(&reader), memory = bb_read_u64(&reader);
+    size_t slot;
+    if (!send_to_idle(waiting, memory, &slot) && !start_child(waiting, memory, &slot)) return;
+    struct call *call = &calls[slot];
+    call->is_used = true;
+    call->id = waiting->id;
     call->start_us = bb_now_realtime_us();
     call->start_monotonic_us = bb_now_monotonic_us();
     if (limit_ms > limit_ms_max) limit_ms = limit_ms_max;
     if (limit_ms) call->deadline_us = call->start_monotonic_us + (int64_t)limit_ms * 1000;
     running++;
-    if (!watch(output[0], EPOLLIN, tag(what_output, slot, call->serial))
-        || !watch(records[0], EPOLLIN, tag(what_records, slot, call->serial)))
-        is_over = true;
 }
 
 static void start_waiting(void) {
@@ -269,12 +330,13 @@ static void start_waiting(void) {
 
 // MARK: Ending
 
-/// Tells burstd how the call ended and gives its slot away.
+/// Tells burstd how the call ended. The slot is given away, or stays with its child.
 static void finish(struct call *call) {
+    bool stays = call->stays && !call->is_reaped && !call->ending && !call->is_damaged && idle_count < idle_max;
     // What it wrote before it died is in the pipes. What it started may print on, so there is an end to reading.
     bool may_print_on = call->output >= 0 && read_pipe(call->output, call, true, 4 * read_per_turn);
-    if (call->records >= 0) read_pipe(call->records, call, false, 2 * record_max);
-    if (may_print_on && lingering < lingering_max && !call->ending) {
+    if (call->records >= 0 && !stays) read_pipe(call->records, call, false, 2 * record_max);
+    if (may_print_on && lingering < lingering_max && !call->ending && !stays) {
         // A pipe that is closed would end by SIGPIPE what still prints.
         struct epoll_event event = {
             .events = EPOLLIN, .data.u64 = tag(what_lingering, 0, (uint32_t)call->output)};
@@ -283,8 +345,10 @@ static void finish(struct call *call) {
             lingering++;
         }
     }
-    forget(&call->output);
-    forget(&call->records);
+    if (!stays) {
+        forget(&call->output);
+        forget(&call->records);
+    }
     struct bb_outcome outcome = call->outcome;
     char text[160];
     if (call->ending) {
@@ -312,8 +376,15 @@ static void finish(struct call *call) {
     bb_bytes_free(&call->printed);
     bb_bytes_free(&call->record);
     bb_bytes_free(&call->log.lines);
-    *call = (struct call){.output = -1, .records = -1};
     running--;
+    struct call rest = {.output = -1, .records = -1};
+    if (stays) {
+        rest = (struct call){
+            .serial = call->serial, .pid = call->pid, .memory = call->memory, .output = call->output,
+            .records = call->records, .idle_since_us = bb_now_monotonic_us()};
+        idle[idle_count++] = (uint16_t)(call - calls);
+    }
+    *call = rest;
 }
 
 static void reap(void) {
@@ -323,7 +394,11 @@ static void reap(void) {
         if (pid <= 0) return;
         for (size_t i = 0; i < BB_CHILDREN_MAX; i++) {
             struct call *call = &calls[i];
-            if (!call->is_used || call->is_reaped || call->pid != pid) continue;
+            if (call->pid != pid || call->is_reaped) continue;
+            if (!call->is_used) {
+                dismiss(i);
+                break;
+            }
             call->is_reaped = true;
             call->exit_status = status;
             // One that is being ended is answered when all that it started is gone.
@@ -496,6 +571,9 @@ static int keep_time(void) {
     }
     int64_t next = -1;
     now = bb_now_monotonic_us();
+    // Those at the front have waited longest for a call.
+    while (idle_count > 0 && calls[idle[0]].idle_since_us + idle_us <= now) dismiss(idle[0]);
+    if (idle_count > 0) next = calls[idle[0]].idle_since_us + idle_us;
     for (size_t i = 0; i < BB_CHILDREN_MAX; i++) {
         struct call *call = &calls[i];
         if (!call->is_used) continue;
@@ -601,9 +679,16 @@ static void handle(const struct epoll_event *event) {
     case what_output:
     case what_records: {
         struct call *call = &calls[slot];
-        if (!call->is_used || call->serial != number) return;
+        if (call->pid == 0 || call->serial != number) return;
+        if (!call->is_used) {
+            // A child without a call has nothing to say: it has died.
+            dismiss(slot);
+            return;
+        }
         int *descriptor = what == what_output ? &call->output : &call->records;
         if (*descriptor >= 0 && !read_pipe(*descriptor, call, what == what_output, read_per_turn)) forget(descriptor);
+        // The other children are answered when they have ended. One that is being ended is not to get another call.
+        if (call->has_result && call->stays && !call->ending) finish(call);
         return;
     }
     }

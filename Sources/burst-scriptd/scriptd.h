@@ -8,17 +8,21 @@
 
 #include "clua_child.h"
 
-/// What a child writes to its pipe: 'L' u8 level | text, for each line; and once
-/// 'R' u8 end | i64 status | u8 has message | text message.
+/// What a child writes to its socket: 'L' u8 level | text, for each line of a call; and at its end
+/// 'R' u8 stays | u8 end | i64 status | u8 has message | text message. A child that stays waits for the frame of
+/// another call there; one that does not has nothing more to say and ends.
 enum { record_line = 'L', record_result = 'R' };
+/// The longest frame that is sent to a child that stayed, in bytes: one that certainly fits into its socket.
+enum { request_max = 32 << 10 };
 
 /// The limits on open files as this process was started with; children get them back.
 extern struct rlimit files_before;
 
-/// Becomes the child that makes the call of `frame`; never returns. `output` is where it prints, `records` its pipe.
+/// Becomes the child that makes the call of `frame`, and perhaps others after it; never returns. `output` is where it
+/// prints, `records` its socket.
 void child_run(
-    const uint8_t *frame, size_t count, int output, int records, pid_t parent, const char *instance, uint64_t id,
-    uint64_t memory) __attribute__((noreturn));
+    const uint8_t *frame, size_t count, int output, int records, pid_t parent, const char *instance, uint64_t memory)
+    __attribute__((noreturn));
 
 /// A process as /proc shows it. `start` tells it from a later one with the same number.
 struct process {

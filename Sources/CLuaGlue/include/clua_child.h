@@ -65,9 +65,11 @@ struct bb_sink {
 };
 
 /// Makes the call of a CALL frame (its count of 4 bytes included). `heap_max`: bytes that the Lua state may take, 0 for
-/// no limit. The outcome's message is the caller's to free.
+/// no limit. `loaded_library`, where it is not NULL, is set to whether the script loaded a library in C, or could have.
+/// The outcome's message is the caller's to free.
 struct bb_outcome bb_perform(
-    const uint8_t *frame, size_t count, const struct bb_sink *sink, uint64_t heap_max, bb_stop *stop);
+    const uint8_t *frame, size_t count, const struct bb_sink *sink, uint64_t heap_max, bb_stop *stop,
+    bool *loaded_library);
 
 int64_t bb_now_realtime_us(void);
 int64_t bb_now_monotonic_us(void);
