@@ -146,7 +146,7 @@ let package = Package(
             swiftSettings: settings),
         tests(
             "DaemonTests", "BurstDaemon", "BurstClient", "BurstWire", "BurstEngine", "BurstModel", "BurstTestSupport",
-            "burstd", "burst-scriptd", "burst-stepd", "daemon-probe"),
+            "burstd", "burst-scriptd", "burst-stepd", "daemon-probe", grdb),
         .executableTarget(
             name: "daemon-probe", dependencies: ["BurstClient", "BurstWire"], path: "Tests/daemon-probe",
             swiftSettings: settings),

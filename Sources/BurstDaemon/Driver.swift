@@ -65,6 +65,8 @@ package final class Driver: Sendable {
     /// Grows with each batch that changed something.
     let version = Atomic<UInt64>(1)
     private let ended = Gate()
+    /// Whether there is a loop, or has been one.
+    private let hasLoop = Atomic<Bool>(false)
     private let onRoom = Mutex<(@Sendable () -> Void)?>(nil)
     let settings: Mutex<DaemonSettings>
 
@@ -108,6 +110,7 @@ package final class Driver: Sendable {
                 inbox.add(.event(.stepEnded(step.job, step.result)))
             }
         }
+        hasLoop.store(true, ordering: .releasing)
         publisher.start(
             version: { [self] in version.load(ordering: .acquiring) },
             view: { [inbox] caller, take in inbox.add(.view(caller, take)) }, now: parts.clock.now)
@@ -127,12 +130,14 @@ package final class Driver: Sendable {
         return buffer.stage == .running
     }
 
-    /// Ends in order: hooks are killed, running scripts go on, what is known is kept.
+    /// Ends in order: hooks are killed, running scripts go on, what is known is kept. Also where `start` failed.
     package func stop() async {
-        // While the loop still gives it what it asks for.
-        await publisher.stop()
-        inbox.add(.stop)
-        await ended.wait()
+        if hasLoop.load(ordering: .acquiring) {
+            // While the loop still gives it what it asks for.
+            await publisher.stop()
+            inbox.add(.stop)
+            await ended.wait()
+        }
         await parts.hooks.stop()
         parts.steps.stop()
         await parts.mailer.stop()

@@ -3,7 +3,7 @@ package import BurstModel
 import GRDB
 import Glibc
 
-/// Something that must not be in a store, for `burst fsck`.
+/// Something that must not be in a store, for `burst fsck` and `burstd --fsck`.
 package struct Finding: Hashable, Sendable, CustomStringConvertible {
     /// What mends it.
     package enum Repair: Hashable, Sendable {

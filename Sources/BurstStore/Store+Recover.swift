@@ -121,6 +121,6 @@ struct Reading {
     private func unreadable(_ table: String, _ what: String) -> StoreFault {
         StoreFault(
             .damaged, place: "\(path): table \(table)", wrong: "\(what) cannot be read, nothing was changed",
-            right: "restore a copy, or let burst fsck --repair set it aside")
+            right: "restore a copy, or let burstd --fsck --repair set it aside")
     }
 }

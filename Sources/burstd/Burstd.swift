@@ -28,6 +28,12 @@ struct Burstd: AsyncParsableCommand {
     @Flag(help: "Say what is wrong with the configuration, and do nothing else.")
     var checkConfig = false
 
+    @Flag(help: "With no burstd at work: look for what does not fit in its state, and do nothing else.")
+    var fsck = false
+
+    @Flag(help: "With --fsck: mend it.")
+    var repair = false
+
     func run() async throws {
         let environment = DaemonPlaces.environment
         let config = try absolute(config ?? DaemonPlaces.config(environment: environment), "--config")
@@ -45,6 +51,11 @@ struct Burstd: AsyncParsableCommand {
             if !wrong.isEmpty { throw ExitCode(1) }
             return
         }
+        if repair, !fsck { throw fail("--repair goes with --fsck") }
+        if fsck {
+            try check(options)
+            return
+        }
         let ready = Background.readiness(environment: environment)
         if !foreground, ready == nil {
             // Paths are handed on as they are meant here.
@@ -59,6 +70,18 @@ struct Burstd: AsyncParsableCommand {
             log.write(error)
             throw ExitCode(1)
         }
+    }
+
+    /// Status 0: nothing is wrong, or no longer.
+    private func check(_ options: Daemon.Options) throws {
+        let (done, wrong): ([String], [String])
+        do throws(StateFault) {
+            (done, wrong) = try StateCheck.run(options, repair: repair)
+        } catch {
+            throw fail(error.description)
+        }
+        for line in done + wrong { print(line) }
+        if !wrong.isEmpty { throw ExitCode(1) }
     }
 
     private func arguments(_ options: Daemon.Options) -> [String] {

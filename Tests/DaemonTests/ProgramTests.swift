@@ -1,6 +1,7 @@
 import BurstClient
 import BurstTestSupport
 import BurstWire
+import GRDB
 import Glibc
 import Testing
 
@@ -76,5 +77,42 @@ import Testing
         let result = try bench.burstd(["--check-config"]).waitForEnd(seconds: 120)
         #expect(result.end == .exited(0))
         #expect(result.errorText == "")
+    }
+
+    @Test func aDamagedStateIsMendedWithoutADaemon() async throws {
+        let bench = try Bench()
+        #expect(try bench.burstd().waitForEnd(seconds: 120).end == .exited(0))
+        let script = Array("#!/bin/sh\nexit 0\n".utf8)
+        var submission = Submission(name: "held", workDir: bench.folder.path)
+        submission.isHeld = true
+        if geteuid() == 0 { submission.user = "nobody" }
+        let (answer, _) = try BurstConnection.connect(path: bench.socket, program: "t")
+            .ask(.submit(submission), body: script)
+        guard case .submitted = answer else {
+            Issue.record("\(answer)")
+            return
+        }
+        // While somebody has the state nothing is looked at.
+        let locked = try bench.burstd(["--fsck"]).waitForEnd(seconds: 120)
+        #expect(locked.end == .exited(1))
+        #expect(locked.errorLines.count == 1)
+        #expect(await bench.end(SIGTERM))
+        #expect(await eventually { access(bench.socket, F_OK) != 0 })
+        #expect(try bench.burstd(["--fsck"]).waitForEnd(seconds: 120).end == .exited(0))
+
+        let database = try DatabaseQueue(path: bench.folder("state/burst.db"))
+        try await database.write { try $0.execute(sql: "UPDATE jobs SET job = '{'") }
+        try database.close()
+        let start = try bench.burstd().waitForEnd(seconds: 120)
+        #expect(start.end == .exited(1))
+        #expect(start.errorText.contains("burstd --fsck --repair"))
+        let look = try bench.burstd(["--fsck"]).waitForEnd(seconds: 120)
+        #expect(look.end == .exited(1))
+        #expect(look.text.contains("job 1: its row cannot be read; --repair sets it aside"))
+        let repair = try bench.burstd(["--fsck", "--repair"]).waitForEnd(seconds: 120)
+        #expect(repair.end == .exited(0), "\(repair.text) \(repair.errorText)")
+        #expect(repair.text.contains("job 1: its row is in the table set_aside"))
+        #expect(try bench.burstd().waitForEnd(seconds: 120).end == .exited(0))
+        #expect(await bench.end(SIGTERM))
     }
 }

@@ -54,7 +54,7 @@ package struct SQLiteState: StateStore {
         }
     }
 
-    /// What only a stopped engine can mend is told, not done: `burst fsck --repair`.
+    /// What only a stopped engine can mend is told, not done: `burstd --fsck --repair`.
     package func check() -> [String] {
         do throws(StoreFault) {
             return try store.check().map(\.description)
