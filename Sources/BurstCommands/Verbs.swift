@@ -167,17 +167,18 @@ extension Burst {
             (try? SbatchOptions.given(arguments: [word])) == nil
         }
 
-        /// Submits; nil after a refusal was printed.
-        func submit() throws -> UInt32 {
+        /// Submits, as `burst VERB`; what is refused is printed.
+        func submit(verb: String) throws -> UInt32 {
             var invocation = options.invocation
             invocation.arguments = words
-            let order: BatchOrder
+            var order: BatchOrder
             do throws(BatchOrder.Fault) {
                 order = try BatchOrder(invocation, now: Invocation.now(), zone: .client)
             } catch {
                 for line in error.lines { invocation.console.complain("burst: \(line)") }
                 throw ExitCode(1)
             }
+            order.submission.submitLine = (["burst", verb] + words).joined(separator: " ")
             let (answer, _) = try options.ask(
                 .submit(order.submission), body: order.script, seconds: Invocation.hookSeconds)
             guard case .submitted(_, let job, let notes) = answer else { return 0 }
@@ -202,7 +203,7 @@ extension Burst {
         func run() throws {
             if arguments.contains("--help") || arguments.contains("-h") { throw CleanExit.helpRequest(self) }
             let script = try ScriptArguments(arguments, options)
-            let job = try script.submit()
+            let job = try script.submit(verb: "submit")
             let console = script.options.invocation.console
             if script.options.json {
                 JSONLine.print(console) { $0.field("job_id", job) }
@@ -228,7 +229,7 @@ extension Burst {
             if arguments.contains("--help") || arguments.contains("-h") { throw CleanExit.helpRequest(self) }
             let script = try ScriptArguments(arguments, options)
             JobWatch.countInterruptions()
-            let job = try script.submit()
+            let job = try script.submit(verb: "run")
             let invocation = script.options.invocation
             if !script.options.json { invocation.console.complain("burst: job \(job)") }
             try Burst.end(

@@ -72,6 +72,7 @@ import Testing
         #expect(!program.lines.contains("later"))
         let result = program.waitForEnd(seconds: 60)
         #expect(result.end == .exited(7))
+        #expect(try rig.run(["burst", "show", "job"]).text.contains("SubmitLine=burst run /"))
         let lines = result.text.split(separator: "\n").map(String.init)
         #expect(lines.first?.hasPrefix("out /mnt/") == true)
         #expect(lines.dropFirst() == ["err", "bbalice", "later"])
