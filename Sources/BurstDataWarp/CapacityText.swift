@@ -73,10 +73,9 @@ package enum CapacityText {
             guard !digits.isEmpty else {
                 throw ErrorLine("\(shown) is no size: write a number and a unit, as \(key)=\(example)")
             }
-            guard
-                let number = ByteText.number(
-                    digits.drop { $0 == 0x30 }.isEmpty ? digits.suffix(1) : digits.drop { $0 == 0x30 })
-            else { throw tooLarge }
+            // Zeros in front make no number too large.
+            let significant = digits.drop { $0 == UInt8(ascii: "0") }
+            guard let number = significant.isEmpty ? 0 : ByteText.number(significant) else { throw tooLarge }
             let factor = try factor(ByteText.lower(unit), number: number)
             guard number > 0 else { throw ErrorLine("\(shown): write a size above 0, as \(key)=\(example)") }
             let (product, over) = number.multipliedReportingOverflow(by: factor)

@@ -4,7 +4,7 @@
 package struct DirectiveScript: Hashable, Sendable {
     package struct Line: Hashable, Sendable {
         package var family: DirectiveRule.Family
-        /// Of its first line in the script; counted from 1.
+        /// Of its first line in the script, counted from 1; among directives alone where symbols were replaced.
         package var number: Int
         /// Behind `#DW`, with the lines that it goes on in.
         package var text: [UInt8]
@@ -28,8 +28,7 @@ package struct DirectiveScript: Hashable, Sendable {
 
     /// `line 7`, or `directive 2` where symbols were replaced.
     func place(_ number: Int) -> String {
-        // The replaced text begins with a line for the shell.
-        isReplaced ? "directive \(max(number - 1, 1))" : "line \(number)"
+        isReplaced ? "directive \(number)" : "line \(number)"
     }
 
     /// - Parameters:
@@ -42,6 +41,8 @@ package struct DirectiveScript: Hashable, Sendable {
                 "a script of \(bytes.count) bytes is too large: at most \(DirectiveLimits.scriptBytesMax) are read")
         }
         var scan = Scan()
+        // What Slurm makes begins with a line for the shell.
+        if isReplaced { scan.number = -1 }
         var start = 0
         let end = bytes.firstIndex(of: 0) ?? bytes.count
         // What stands far below the directives is not looked at for notes.

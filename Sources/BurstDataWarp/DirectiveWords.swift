@@ -76,6 +76,9 @@ struct DirectiveWords {
         word.isBeforeTab = at < text.count && text[at] == 0x09
         return word
     }
+
+    // MARK: Symbols
+
     private static let symbols = Array("%Aabdjux".utf8)
 
     /// Slurm drops a symbol that it does not know, a blank behind a `%` included, and copies to another path.

@@ -6,13 +6,6 @@ package struct BufferPath: Hashable, Sendable {
     /// It ended with `/`, or is the root: surely a folder.
     package let isFolder: Bool
 
-    package static let root = BufferPath(bytes: [], isFolder: true)
-
-    private init(bytes: [UInt8], isFolder: Bool) {
-        self.bytes = bytes
-        self.isFolder = isFolder
-    }
-
     /// - Throws: `..`, a zero byte or a name that no file system holds.
     package init(_ text: some Collection<UInt8>) throws(ErrorLine) {
         var shown: String { ErrorLine.name(text) }
@@ -31,13 +24,12 @@ package struct BufferPath: Hashable, Sendable {
             names.append(Array(name))
         }
         bytes = Array(names.joined(separator: [UInt8(ascii: "/")]))
-        let last = Array(text).last
-        isFolder = names.isEmpty || last == UInt8(ascii: "/")
+        isFolder = names.isEmpty || text.suffix(1).elementsEqual("/".utf8)
     }
 
     /// A name below this folder.
-    func appending(_ name: ArraySlice<UInt8>) -> BufferPath {
-        BufferPath(bytes: bytes + (bytes.isEmpty ? [] : [UInt8(ascii: "/")]) + name, isFolder: false)
+    func appending(_ name: ArraySlice<UInt8>) throws(ErrorLine) -> BufferPath {
+        try BufferPath(bytes + (bytes.isEmpty ? [] : [UInt8(ascii: "/")]) + name)
     }
 }
 
@@ -135,8 +127,7 @@ package enum StageSide: Hashable, Sendable {
         }
         let variable = ByteText.string(name)
         if let why = refused[variable] { throw fault(why) }
-        guard variable.hasPrefix("DW_"), let near = Nearest.word(to: name, among: [job, persistent] + refused.keys)
-        else { return nil }
+        guard variable.hasPrefix("DW_"), let near = Nearest.word(to: name, among: [job, persistent]) else { return nil }
         throw fault("no such variable; write $\(near == persistent ? persistent + "NAME" : near)/PATH")
     }
 

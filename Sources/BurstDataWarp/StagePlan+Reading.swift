@@ -30,6 +30,7 @@ private struct PlanReader {
     init(_ script: DirectiveScript) {
         self.script = script
         faults = script.faults
+        plan.countsDirectives = script.isReplaced
     }
 
     /// By line; those of one line as they were found.
@@ -311,8 +312,11 @@ private struct PlanReader {
         guard transfer.kind == .file else { return }
         switch transfer.destination {
         case .buffer(let buffer, let path) where path.isFolder:
-            transfer.destination = .buffer(buffer, path.appending(name))
+            transfer.destination = .buffer(buffer, try path.appending(name))
         case .parallel(let path) where path.last == UInt8(ascii: "/"):
+            guard path.count + name.count <= DirectiveLimits.pathBytesMax else {
+                throw ErrorLine("destination= and the name of the file are too long: write a shorter path")
+            }
             transfer.destination = .parallel(path + name)
         default: break
         }

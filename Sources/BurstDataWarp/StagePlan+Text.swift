@@ -6,7 +6,8 @@ package struct StagePlanTextFault: Error, Hashable, Sendable, CustomStringConver
     package let description: String
 }
 
-/// A plan as text that is kept: a line `stage-plan 1`, a line for each directive, `end` with their number. Words are
+/// A plan as text that is kept: a line `stage-plan 1` (and `directives` where these are
+/// counted), a line for each directive, `end` with their number. Words are
 /// parted by single blanks; values are percent-escaped, so that any path fits and the text is ASCII. What is written is
 /// read back as the same plan.
 ///
@@ -16,8 +17,8 @@ package struct StagePlanTextFault: Error, Hashable, Sendable, CustomStringConver
 ///     end 2
 extension StagePlan {
     package static let textVersion = 1
-    /// A script of a megabyte of directives gives less.
-    package static let textBytesMax = 64 << 20
+    /// The directives of one script give less, each byte being written as three.
+    package static let textBytesMax = 4 << 20
 
     // MARK: Writing
 
@@ -47,8 +48,8 @@ extension StagePlan {
                 ["hurry", removal.isHurried ? "yes" : "no"]
             ).text
         }
-        let head = "stage-plan \(Self.textVersion)\n"
-        return head + lines.map { $0 + "\n" }.joined() + "end \(lines.count)\n"
+        let head = "stage-plan \(Self.textVersion)" + (countsDirectives ? " directives" : "")
+        return head + "\n" + lines.map { $0 + "\n" }.joined() + "end \(lines.count)\n"
     }
 
     private static func line(_ buffer: JobBuffer) -> String {
@@ -88,7 +89,9 @@ extension StagePlan {
         guard lines.popLast()?.isEmpty == true, let head = lines.first, let end = lines.last, lines.count >= 2 else {
             throw StagePlanTextFault(description: "the plan is cut off")
         }
-        guard head.elementsEqual("stage-plan \(Self.textVersion)".utf8) else {
+        let title = Array("stage-plan \(Self.textVersion)".utf8)
+        let countsDirectives = head.elementsEqual(title + " directives".utf8)
+        guard countsDirectives || head.elementsEqual(title) else {
             throw StagePlanTextFault(
                 description: "line 1: \(ErrorLine.name(head)): only stage-plan \(Self.textVersion) can be read")
         }
@@ -96,6 +99,7 @@ extension StagePlan {
             throw StagePlanTextFault(description: "the plan is cut off: its last line is \(ErrorLine.name(end))")
         }
         self.init()
+        self.countsDirectives = countsDirectives
         for (index, line) in lines.dropFirst().dropLast().enumerated() {
             do throws(ErrorLine) {
                 try add(line)

@@ -7,7 +7,7 @@ package struct StagePlan: Hashable, Sendable {
 
     /// `#DW jobdw`.
     package struct JobBuffer: Hashable, Sendable {
-        /// Of the directive in the script; with replaced symbols, of the text that Slurm made.
+        /// Of the directive in the script; `place(_:)` names it.
         package var line: Int
         package var kind: BufferKind
         package var modes: AccessModes
@@ -84,7 +84,13 @@ package struct StagePlan: Hashable, Sendable {
     package var creations: [Creation] = []
     package var removals: [Removal] = []
 
+    /// `line` of each counts directives instead of lines: symbols were replaced.
+    package var countsDirectives = false
+
     package init() {}
+
+    /// Names a directive in messages: `line 7`, or `directive 2` where symbols were replaced.
+    package func place(_ line: Int) -> String { (countsDirectives ? "directive " : "line ") + "\(line)" }
 
     /// In the order of the script.
     package var stageIn: [Transfer] { transfers.filter { $0.direction == .in } }

@@ -79,5 +79,11 @@ import Testing
             try StagePlan.read(try script(text, isReplaced: true))
         }
         #expect(faults.first.text.hasPrefix("directive 2: source=x: is no path"))
+        let good = text.replacing("source=x", with: "source=/x").replacing("=y", with: "=$DW_JOB_STRIPED/y")
+        let plan = try StagePlan.read(try script(good, isReplaced: true))
+        #expect(plan.stageIn.map { plan.place($0.line) } == ["directive 2"])
+        #expect(try StagePlan(text: plan.text.utf8) == plan)
+        let unreplaced = try StagePlan.read(try script(good))
+        #expect(unreplaced.stageIn.map { unreplaced.place($0.line) } == ["line 3"])
     }
 }

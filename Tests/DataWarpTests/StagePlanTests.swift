@@ -267,6 +267,15 @@ import Testing
             "#DW stage_out type=directory source=$DW_JOB_STRIPED/out destination=/lus/out/")
         let kept = plan.transfers.map { $0.destination.map { String(decoding: $0.keptBytes, as: UTF8.self) } }
         #expect(kept == ["job:a.dat", "job:in/b.dat", "parallel:/lus/c.dat", "parallel:/lus/out/"])
+        let deep = String(repeating: "/d", count: 2040) + "/"
+        for line in [
+            "#DW stage_in type=file source=/lus/long_name.dat destination=$DW_JOB_STRIPED" + deep.dropFirst(16),
+            "#DW stage_out type=file source=$DW_JOB_STRIPED/long_name.dat destination=" + deep,
+        ] {
+            #expect(throws: Never.self) { try self.plan(Self.jobdw, line) }
+            let longer = line.replacing("long_name", with: String(repeating: "n", count: 200))
+            #expect(throws: DirectiveFaults.self) { try self.plan(Self.jobdw, longer) }
+        }
     }
 
     @Test func otherCommentsAreNoDirectives() throws {
