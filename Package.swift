@@ -67,6 +67,7 @@ let package = Package(
             "BurstReports", "BurstModel", "BurstScreen",
             resources: [.embedInCode("Resources/burstmon.schema.json")]),
         module("BurstEngine", "BurstModel"),
+        module("BurstDataWarp", "BurstModel"),
         module("BurstWire"),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
@@ -128,6 +129,7 @@ let package = Package(
             name: "engine-simulation", dependencies: ["BurstTestSupport"], path: "Tests/engine-simulation",
             swiftSettings: settings),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
+        tests("DataWarpTests", "BurstDataWarp", "BurstModel", "BurstTestSupport"),
         tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
         tests("SourcesTests", "BurstSources", "BurstModel", "BurstClient", "BurstWire", "BurstTestSupport"),
         tests("SettingsTests", "BurstSettings", "BurstScreen", "BurstModel", "BurstTestSupport"),
@@ -170,8 +172,8 @@ let package = Package(
         .target(
             name: "BurstFuzz",
             dependencies: [
-                "BurstModel", "BurstEngine", "BurstHooks", "BurstScreen", "BurstSettings", "BurstSources",
-                "BurstTestSupport", "BurstWire",
+                "BurstModel", "BurstDataWarp", "BurstEngine", "BurstHooks", "BurstScreen", "BurstSettings",
+                "BurstSources", "BurstTestSupport", "BurstWire",
             ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),
