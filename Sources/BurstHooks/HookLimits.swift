@@ -6,6 +6,8 @@ package struct HookLimits: Hashable, Sendable {
     package var inProcessMemoryBytes = 256 << 20
     /// Address space of a child, in bytes.
     package var childMemoryBytes = Int(BB_CHILD_MEMORY_DEFAULT)
+    /// How long a child that a call left as it was waits for the next one.
+    package var childIdleMilliseconds: UInt32 = 5000
     /// A call in this process that takes as long is reported.
     package var slowCallSeconds = 1.0
     /// Calls that wait, in this process and outside each; more are answered as broken.

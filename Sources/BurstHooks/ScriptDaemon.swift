@@ -197,7 +197,7 @@ final class ScriptDaemon: Sendable {
         let instance = Self.newInstance()
         keep(instance)
         var pid: Int32 = 0
-        let socket = bb_scriptd_start(path, instance, &pid)
+        let socket = bb_scriptd_start(path, instance, limits.childIdleMilliseconds, &pid)
         guard socket >= 0 else { return .notStarted("\(path): \(String(cString: strerror(errno)))") }
         state.withLock { $0.pid = pid }
         var answered = false

@@ -245,7 +245,7 @@ static bool read_call(struct bb_call *call, const uint8_t *frame, size_t count) 
     return !reader.bad && reader.at == reader.end;
 }
 
-/// Whether the state has loaded a library in C: Lua keeps the handles in a list of its registry (loadlib.c, all of 5.4).
+/// Whether the state has loaded a library in C: Lua 5.4 keeps the handles in a list of its registry.
 static int count_libraries(lua_State *L) {
     bool *loaded = lua_touserdata(L, 1);
     *loaded = lua_getfield(L, LUA_REGISTRYINDEX, "_CLIBS") != LUA_TTABLE || lua_rawlen(L, -1) > 0;

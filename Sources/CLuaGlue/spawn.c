@@ -18,7 +18,7 @@ extern char **environ;
 
 int bb_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
-int bb_scriptd_start(const char *path, const char *instance, int32_t *pid) {
+int bb_scriptd_start(const char *path, const char *instance, uint32_t idle_ms, int32_t *pid) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return -1;
     posix_spawn_file_actions_t actions;
@@ -38,7 +38,9 @@ int bb_scriptd_start(const char *path, const char *instance, int32_t *pid) {
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setflags(
         &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    char *const arguments[] = {(char *)"burst-scriptd", (char *)instance, NULL};
+    char idle[16];
+    snprintf(idle, sizeof idle, "%u", idle_ms);
+    char *const arguments[] = {(char *)"burst-scriptd", (char *)instance, idle, NULL};
     int error = posix_spawn(pid, path, &actions, &attributes, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);

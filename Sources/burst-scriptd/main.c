@@ -1,9 +1,9 @@
 // burst-scriptd: makes calls of burst_buffer.lua in children that can be ended (spec 4.1, 4.10). burstd starts it with
-// a stream socket as descriptor 3 and a name of this instance as its argument; clua_glue.h has the frames that go over
-// the socket.
+// a stream socket as descriptor 3, and as its arguments a name of this instance and how long, in milliseconds, a child
+// without a call stays; clua_glue.h has the frames that go over the socket.
 //
-// One thread, one epoll. Each event names its child by slot and serial number, so that an event of a descriptor that was
-// closed meanwhile (a forked child had a copy) finds nothing. No process is signalled but a descendant of this one.
+// One thread, one epoll. Each event names its child by slot and serial number, so that an event of a descriptor that
+// was closed meanwhile (a forked child had a copy) finds nothing. No process is signalled but a descendant of this one.
 //
 // A fork costs several times what a short call does. So a child whose call returned in good order and left nothing
 // behind, as the child itself finds out, stays for a while and makes the next call, in a Lua state of its own again.
@@ -41,9 +41,8 @@ static const uint64_t limit_ms_max = 366ull * 86400 * 1000;
 /// How long SIGKILL may take to end a call's processes before the call is answered without them (a process that waits
 /// for a dead file server cannot be ended).
 static const int64_t kill_wait_us = 5000000;
-/// Children without a call that stay, and how long each does.
+/// Children without a call that stay.
 enum { idle_max = 64 };
-static const int64_t idle_us = 5000000;
 /// Rounds of looking for processes before those found are ended.
 enum { rounds_max = 50 };
 
@@ -89,6 +88,7 @@ static int running;
 /// Slots of children without a call, the last one used last.
 static uint16_t idle[idle_max];
 static int idle_count;
+static int64_t idle_us; // how long each stays
 static uint32_t serial;
 static struct waiting *first_waiting, **last_waiting = &first_waiting;
 static size_t waiting_count;
@@ -709,12 +709,13 @@ static void end_all(void) {
 
 int main(int argc, char **argv) {
     struct stat status;
-    if (argc != 2 || strlen(argv[1]) != BB_INSTANCE_DIGITS || fstat(socket_descriptor, &status) != 0
+    if (argc != 3 || strlen(argv[1]) != BB_INSTANCE_DIGITS || fstat(socket_descriptor, &status) != 0
         || !S_ISSOCK(status.st_mode)) {
         fprintf(stderr, "burst-scriptd: it is started by burstd, with a socket as descriptor 3, and not by hand\n");
         return 2;
     }
     memcpy(instance, argv[1], sizeof instance);
+    idle_us = strtoll(argv[2], NULL, 10) * 1000;
     self = getpid();
     syscall(SYS_close_range, socket_descriptor + 1, ~0u, 0);
     fcntl(socket_descriptor, F_SETFD, FD_CLOEXEC);

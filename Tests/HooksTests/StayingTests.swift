@@ -6,6 +6,13 @@ import Testing
 
 /// A child of burst-scriptd that a call left as it was makes the next one too; no call can tell.
 struct StayingTests {
+    /// However slow the machine is, a child stays until the next call.
+    private var patient: HookLimits {
+        var limits = HookLimits()
+        limits.childIdleMilliseconds = 600_000
+        return limits
+    }
+
     @Test func callsInARowShareAChildButNothingElse() async throws {
         let body = """
             calls = (calls or 0) + 1
@@ -17,7 +24,7 @@ struct StayingTests {
                 return 0, calls .. " " .. string.seen .. " " .. tostring(math.randomseed ~= nil)
             end
             """
-        try await Bench.run(body) { bench in
+        try await Bench.run(body, limits: patient) { bench in
             var pids: Set<Int32> = []
             for _ in 0..<20 {
                 let answer = try await bench.call(.setup)
@@ -30,7 +37,7 @@ struct StayingTests {
     }
 
     @Test func theScriptIsReadAnewForEachCall() async throws {
-        try await Bench.run("function slurm_bb_setup() return 0, 'old' end") { bench in
+        try await Bench.run("function slurm_bb_setup() return 0, 'old' end", limits: patient) { bench in
             let old = try await bench.call(.setup)
             bench.folder.write(
                 Bench.script("function slurm_bb_setup() return 0, 'new' end"), to: "burst_buffer.lua")
@@ -45,7 +52,7 @@ struct StayingTests {
         let body = """
             function slurm_bb_setup() os.execute('printf %s "$BURST_HOOK_CALL"') end
             """
-        try await Bench.run(body) { bench in
+        try await Bench.run(body, limits: patient) { bench in
             for _ in 0..<3 {
                 let call = bench.start(.setup)
                 let answer = try await bench.answer(of: call)
@@ -62,7 +69,7 @@ struct StayingTests {
                 os.execute("ls /proc/$PPID/fd")
             end
             """
-        try await Bench.run(body) { bench in
+        try await Bench.run(body, limits: patient) { bench in
             let first = try await bench.call(.setup)
             #expect(first.printed.split(separator: "\n").count == 9)
             for _ in 0..<5 {
@@ -91,7 +98,7 @@ struct StayingTests {
             function slurm_bb_setup() \(mess.body) end
             function slurm_bb_data_in() return 0, os.setlocale(nil) end
             """
-        try await Bench.run(body) { bench in
+        try await Bench.run(body, limits: patient) { bench in
             let clean = try await bench.call(.dataIn)
             let messy = try await bench.call(.setup)
             let after = try await bench.call(.dataIn)
@@ -115,7 +122,7 @@ struct StayingTests {
             function slurm_bb_setup(a) error("no") end
             function slurm_bb_data_in(a) return 0, tostring(#(a or "")) end
             """
-        try await Bench.run(body) { bench in
+        try await Bench.run(body, limits: patient) { bench in
             let failed = try await bench.call(.setup)
             #expect(failed.end == .failure(status: 255, message: nil))
             let next = try await bench.call(.dataIn, ["x"])
@@ -128,7 +135,7 @@ struct StayingTests {
     }
 
     @Test func aChildThatDiesWithoutACallIsReplaced() async throws {
-        try await Bench.run("function slurm_bb_setup() return 0, 'well' end") { bench in
+        try await Bench.run("function slurm_bb_setup() return 0, 'well' end", limits: patient) { bench in
             var died: Int32?
             for _ in 0..<5 {
                 let answer = try await bench.call(.setup)
@@ -143,11 +150,14 @@ struct StayingTests {
     }
 
     @Test func aChildThatNobodyNeedsEnds() async throws {
-        try await Bench.run("function slurm_bb_setup() return 0 end") { bench in
+        var limits = HookLimits()
+        limits.childIdleMilliseconds = 50
+        try await Bench.run("function slurm_bb_setup() return 0 end", limits: limits) { bench in
             let pid = try #require(try await bench.call(.setup).pid)
-            #expect(Processes.lives(pid))
-            #expect(await eventually(seconds: 30) { !Processes.lives(pid) })
-            #expect(await bench.end(.setup) == .success(message: nil))
+            #expect(await eventually(seconds: 60) { !Processes.lives(pid) })
+            let next = try await bench.call(.setup)
+            #expect(next.end == .success(message: nil))
+            #expect(next.pid != pid)
         }
     }
 }

@@ -63,8 +63,8 @@ uint8_t *bb_hook_call(const uint8_t *frame, size_t count, bb_stop *stop, size_t 
 
 /// Starts burst-scriptd at `path` with one end of a stream socket as its descriptor 3, in a process group of its own.
 /// Returns our end (non-blocking, close-on-exec), or -1 and errno. `instance`, BB_INSTANCE_DIGITS digits, marks what it
-/// starts.
-int bb_scriptd_start(const char *path, const char *instance, int32_t *pid);
+/// starts. Its children wait `idle_ms` for another call.
+int bb_scriptd_start(const char *path, const char *instance, uint32_t idle_ms, int32_t *pid);
 /// Ends, with SIGKILL, every process whose environment has a marker of this instance, and returns how many.
 /// For what was left when burst-scriptd died.
 int bb_scriptd_sweep(const char *instance);
