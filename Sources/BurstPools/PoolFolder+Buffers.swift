@@ -269,10 +269,9 @@ extension PoolFolder {
             }
             return
         }
-        let entry = "\(name).\(now.milliseconds)"
         place.step("make a folder in quarantine")
-        let folder = try Files.makeFolder(
-            place.quarantine, entry, mode: 0o700, "\(path)/.bb/\(PoolPlace.quarantine)")
+        let entry = try newEntry(name, now)
+        let folder = try place.entry(entry)
         place.step("move the record")
         // From here on the rest follows, now or after a restart.
         if renameat(place.records.number, Self.file(name), folder.number, BufferRecord.file) != 0, errno != ENOENT {
@@ -286,6 +285,18 @@ extension PoolFolder {
         try Files.sync(place.quarantine, "\(path)/.bb/\(PoolPlace.quarantine)")
         try Files.sync(place.records, "\(path)/.bb/\(PoolPlace.records)")
         try capacity.release(record, entry: entry, place)
+    }
+
+    /// Makes a folder in quarantine for a buffer. Its time is that of `now`, or a little later where another one of the
+    /// same buffer has it.
+    func newEntry(_ name: PoolInventory.Name, _ now: Timestamp) throws(PoolFault) -> String {
+        var at = now.milliseconds
+        while true {
+            let entry = "\(name).\(at)"
+            if mkdirat(place.quarantine.number, entry, 0o700) == 0 { return entry }
+            guard errno == EEXIST else { throw .system(place.path(ofEntry: entry), "be made") }
+            at += 1
+        }
     }
 
     private func entries(of name: PoolInventory.Name) -> [String] {

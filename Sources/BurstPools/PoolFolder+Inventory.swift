@@ -123,11 +123,10 @@ extension PoolFolder {
             return try PoolPlace.unmount(leak.name)
         case .strayDirectory:
             guard PoolName.isPart(leak.name) else { return false }
-            let entry = "0.0.\(now.milliseconds)"
             try PoolPlace.unmount("\(path)/buffers/\(leak.name)")
-            let folder = try Files.makeFolder(
-                place.quarantine, entry, mode: 0o700, "\(path)/.bb/\(PoolPlace.quarantine)")
-            state.withLock { $0.quarantined[entry] = $0.quarantined[entry] ?? 0 }
+            let entry = try newEntry(PoolInventory.Name(id: 0, generation: 0), now)
+            let folder = try place.entry(entry)
+            state.withLock { $0.quarantined[entry] = 0 }
             try place.move(place.buffers, leak.name, to: folder, "stray.\(leak.name)", "\(path)/buffers/\(leak.name)")
             return true
         case .strayImage where !PoolName.isPart(leak.name): return false

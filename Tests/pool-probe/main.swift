@@ -101,6 +101,43 @@ func lives(_ words: [String]) {
     }
 }
 
+/// A whole life without root: accounting, and symbolic links in place of mounts.
+func alone(_ path: String) {
+    let settings = PoolSettings(
+        name: "alone", path: path, granularity: 1 << 20, quantity: .granules(1000), driver: nil)
+    let now = Timestamp(milliseconds: 1_000_000)
+    do {
+        let created = try PoolFolder.create(settings, now: now, onRoot: true)
+        say("driver \(created.driver.rawValue)")
+        let pool = try PoolFolder.open(settings)
+        let request = PoolRequest(id: 1, generation: 1, uid: geteuid(), gid: getegid(), bytes: 5 << 20)
+        let folder = try pool.allocate(request, now: now)
+        let shown = try pool.expose(request.name, token: "91")
+        _ = try pool.expose(request.name, token: "91")
+        var status = stat()
+        lstat(String(shown.dropLast()), &status)
+        say(status.st_mode & S_IFMT == S_IFLNK ? "link" : "no link")
+        fill(shown + "file", 3 << 20)
+        say(access(folder.striped + "/file", F_OK) == 0 ? "same" : "elsewhere")
+        // Closed to its own owner, who is the one to remove it.
+        mkdir(shown + "closed", 0o700)
+        fill(shown + "closed/file", 1 << 20)
+        mkdir(shown + "closed/inner", 0)
+        chmod(shown + "closed", 0)
+        let usage = try pool.usage(request.name)
+        say("soft \(usage.isSoft) \(usage.bytes >= 3 << 20)")
+        try pool.conceal(token: "91")
+        try pool.conceal(token: "91")
+        try pool.release(request.name, now: now)
+        for (entry, reason) in pool.removeQuarantined() { say("left \(entry): \(reason)") }
+        say("free \(pool.account.free)")
+        let leaks = Reconciliation.leaks(known: [], found: pool.inventory(), now: now, graceSeconds: 0)
+        say("leaks \(leaks.count)")
+    } catch {
+        fail("\(error)")
+    }
+}
+
 let words = Array(CommandLine.arguments.dropFirst())
 switch words.first {
 case "fill" where words.count == 4:
@@ -119,6 +156,9 @@ case "hold" where words.count == 3:
     say(file >= 0 ? "ready" : "errno \(errno)")
     var byte: UInt8 = 0
     while read(0, &byte, 1) > 0 {}
+case "alone" where words.count == 3:
+    drop(to: UInt32(words[2]) ?? 0)
+    alone(words[1])
 case "lives": lives(words)
 default: fail("usage: pool-probe fill|files|look|hold|lives ...")
 }
