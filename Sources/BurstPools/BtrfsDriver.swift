@@ -76,8 +76,8 @@ struct BtrfsDriver: CapacityDriver {
         let folder = try place.entry(entry)
         var id = record?.subvolume
         if var record, id == nil, let tree = try? Files.openFolder(folder, "tree", entry) {
-            // Its allocation was cut short, and no record names the subvolume yet. Once it is deleted, nothing else would
-            // lead to its group.
+            // Its allocation was cut short, and no record names the subvolume yet. Once it is deleted, nothing else
+            // would lead to its group.
             id = subvolume(tree)
             record.subvolume = id
             try Files.write(Document.bytes(record), folder, BufferRecord.file, mode: 0o600, entry)

@@ -47,8 +47,8 @@ package struct DriverProbe: Hashable, Sendable {
 protocol CapacityDriver: Sendable {
     var kind: PoolDriver { get }
 
-    /// Makes what holds the buffer's data, at `buffers/NAME`, with its limit set before the first byte; or makes what is
-    /// missing of it. Numbers that it needs to find it again go into the record, which is written before the next call.
+    /// Makes what holds the buffer's data, at `buffers/NAME`, with its limit set before the first byte; or makes what
+    /// is missing of it. Numbers that it needs to find it again go into the record, which is written before the next call.
     func allocate(_ record: inout BufferRecord, _ place: PoolPlace) throws(PoolFault)
 
     /// Whether the data are where they should be.

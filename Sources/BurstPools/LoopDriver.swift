@@ -12,6 +12,7 @@ struct LoopDriver: CapacityDriver {
     /// mkfs.xfs refuses less.
     static let xfsBytesMin: UInt64 = 300 << 20
     private static let xfsLogBytes: UInt64 = 64 << 20
+    private static let xfsReserveMax: UInt64 = 32 << 20
     private static let inodeBytes: UInt64 = 256
     private static let xfsInodeBytes: UInt64 = 512
     private static let blockBytes: UInt64 = 4096
@@ -38,8 +39,9 @@ struct LoopDriver: CapacityDriver {
             // Bitmaps, descriptors, copies of the superblock; inode tables are rounded up in each group.
             whole = bytes + inodes + journalBytes(bytes) + groups * 8 * Self.blockBytes + (1 << 20)
         case .xfs:
-            // Trees of free space grow with the use; a hundredth and some is what XFS puts aside for them.
-            whole = max(Self.xfsBytesMin, bytes + Self.xfsLogBytes + bytes / 64 + (16 << 20))
+            // What XFS keeps back: a twentieth up to 32 MiB, and some for its trees.
+            let reserve = min(bytes / 20, Self.xfsReserveMax) + bytes / 100 + (16 << 20)
+            whole = max(Self.xfsBytesMin, bytes + Self.xfsLogBytes + reserve)
         }
         let mebibyte: UInt64 = 1 << 20
         return (whole + mebibyte - 1) / mebibyte * mebibyte
@@ -72,6 +74,10 @@ struct LoopDriver: CapacityDriver {
         let top = try place.buffer(record.name)
         guard fchmod(top.number, 0o711) == 0 else { throw .system(path, "get mode 0711") }
         withExtendedLifetime(held) {}
+        if !record.isReady {
+            let facts = try Files.fileSystem(top, path)
+            record.overhead = (facts.blocks - min(facts.blocks, facts.available_blocks)) * facts.block_bytes
+        }
     }
 
     private func format(_ record: BufferRecord, _ place: PoolPlace) throws(PoolFault) {

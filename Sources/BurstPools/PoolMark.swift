@@ -59,6 +59,8 @@ struct BufferRecord: Codable, Hashable, Sendable {
     var boot: String?
     /// The project, where one limits it.
     var project: UInt32?
+    /// What its file system took for itself while it was empty, bytes.
+    var overhead: UInt64?
     /// The subvolume, where it is one.
     var subvolume: UInt64?
 

@@ -31,8 +31,8 @@ struct PoolPlace: Sendable {
     func path(ofEntry entry: String) -> String { "\(path)/.bb/quarantine/\(entry)" }
     func path(ofImage image: String) -> String { "\(path)/.bb/images/\(image)" }
 
-    /// The path as the kernel has it, and a descriptor of the folder it leads to. Symbolic links on the way there are the
-    /// administrator's and are followed (staging.md §3.2, trusted anchor).
+    /// The path as the kernel has it, and a descriptor of the folder it leads to. Symbolic links on the way there are
+    /// the administrator's and are followed (staging.md §3.2, trusted anchor).
     static func anchor(_ path: String) throws(PoolFault) -> (path: String, root: Descriptor) {
         let number = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard number >= 0 else {

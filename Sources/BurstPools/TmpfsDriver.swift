@@ -61,9 +61,11 @@ extension CapacityDriver {
         let facts = try Files.fileSystem(try place.buffer(record.name), place.path(of: record.name))
         let free = facts.available_blocks * facts.block_bytes
         let size = facts.blocks * facts.block_bytes
+        let overhead = min(record.overhead ?? 0, size)
+        let used = size - min(size, free)
         return BufferUsage(
-            bytes: size - min(size, free), bytesMax: size, inodes: facts.inodes - min(facts.inodes, facts.free_inodes),
-            inodesMax: facts.inodes)
+            bytes: used - min(used, overhead), bytesMax: size - overhead,
+            inodes: facts.inodes - min(facts.inodes, facts.free_inodes), inodesMax: facts.inodes)
     }
 
     /// Moves a mounted file system to quarantine without waiting for what is not written yet: it is mounted there a

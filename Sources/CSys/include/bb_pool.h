@@ -1,5 +1,5 @@
-// What pools of storage need of Linux and Swift cannot reach: calls relative to descriptors, quotas, loop devices, mounts
-// (staging.md §4.2, §4.3).
+// What pools of storage need of Linux and Swift cannot reach: calls relative to descriptors, quotas, loop devices,
+// mounts (staging.md §4.2, §4.3).
 //
 // Functions return 0 or a descriptor, or -1 and errno, unless something else is said.
 #ifndef BB_POOL_H
@@ -14,7 +14,8 @@ extern "C" {
 
 // MARK: Paths below a descriptor
 
-/// openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS: `path` leads nowhere but below `folder`.
+/// openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS: `path` leads nowhere but below
+/// `folder`.
 /// On a kernel without openat2 (before 5.6) a single component is opened with O_NOFOLLOW and a longer path is refused.
 int bb_open_beneath(int folder, const char *path, int flags, mode_t mode);
 /// renameat2(2) with RENAME_NOREPLACE: EEXIST where the new name stands already.
