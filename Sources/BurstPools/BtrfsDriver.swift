@@ -47,6 +47,11 @@ struct BtrfsDriver: CapacityDriver {
         }
     }
 
+    /// Limits are no part of what fsync(2) writes here; a commit is.
+    func settle(_ record: BufferRecord, _ place: PoolPlace) throws(PoolFault) {
+        guard bb_btrfs_commit(place.root.number) == 0 else { throw .system(place.path, "commit") }
+    }
+
     func presence(_ record: BufferRecord, _ place: PoolPlace) -> Presence {
         guard record.subvolume != nil else { return .absent }
         return place.isForeign(place.buffers, record.name.description) ? .here : .absent

@@ -51,6 +51,9 @@ protocol CapacityDriver: Sendable {
     /// is missing of it. Numbers that it needs to find it again go into the record, which is written before the next call.
     func allocate(_ record: inout BufferRecord, _ place: PoolPlace) throws(PoolFault)
 
+    /// Makes all that was made of a buffer outlive a power cut: called before the record says that it is ready.
+    func settle(_ record: BufferRecord, _ place: PoolPlace) throws(PoolFault)
+
     /// Whether the data are where they should be.
     func presence(_ record: BufferRecord, _ place: PoolPlace) -> Presence
 
@@ -85,6 +88,17 @@ enum Presence: Hashable {
 }
 
 extension CapacityDriver {
+    /// The folders that are new, those within first.
+    func settle(_ record: BufferRecord, _ place: PoolPlace) throws(PoolFault) {
+        let path = place.path(of: record.name)
+        let top = try place.buffer(record.name)
+        for folder in ["data/striped", "data/private", "stage", "data"] {
+            try Files.sync(try Files.openFolder(top, folder, path), "\(path)/\(folder)")
+        }
+        try Files.sync(top, path)
+        try Files.sync(place.buffers, "\(place.path)/buffers")
+    }
+
     func addStrays(_ records: [BufferRecord], _ inventory: inout PoolInventory, _ place: PoolPlace) {}
 
     func repair(_ leak: Leak, _ place: PoolPlace) throws(PoolFault) {}

@@ -80,6 +80,8 @@ extension PoolFolder {
                 place.step("write what was made")
                 try save(record)
                 try makeTree(record)
+                place.step("make it last")
+                try capacity.settle(record, place)
                 record.isReady = true
                 place.step("write that it is ready")
                 try save(record)

@@ -215,6 +215,12 @@ static int btrfs_search(int folder, struct btrfs_ioctl_search_key key,
     }
 }
 
+int bb_btrfs_commit(int folder) {
+    uint64_t transaction = 0;
+    if (ioctl(folder, BTRFS_IOC_START_SYNC, &transaction) != 0) return -1;
+    return ioctl(folder, BTRFS_IOC_WAIT_SYNC, &transaction);
+}
+
 // Wakes the kernel's cleaner as well, which syncfs(2) does not.
 int bb_btrfs_sync(int folder) { return ioctl(folder, BTRFS_IOC_SYNC, NULL); }
 

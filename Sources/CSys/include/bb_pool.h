@@ -56,6 +56,8 @@ int bb_btrfs_create(int folder, const char *name);
 int bb_btrfs_destroy(int folder, const char *name);
 /// The id of the subvolume that `folder` is in, and whether `folder` is its top.
 int bb_btrfs_subvolume(int folder, uint64_t *id, int *is_top);
+/// Commits what was made, without waiting for the data of files as syncfs(2) does.
+int bb_btrfs_commit(int folder);
 /// Commits, so that figures are those of now, and has the kernel go on with what is being deleted.
 int bb_btrfs_sync(int folder);
 /// 1 if the tree of that id still exists, also while it is being deleted; 0 if not.
