@@ -4,6 +4,9 @@ import Glibc
 
 /// A directory in a project of its own, on XFS or ext4 with project quotas. `data` and `stage` share the project;
 /// quarantine has none, so that moving there is allowed (staging.md §4.3, rank 1).
+///
+/// Linux lets the owner of a file put it into another project. That evades the limit; nothing short of a file system of
+/// its own (`loop`) keeps a user from it.
 struct ProjectDriver: CapacityDriver {
     /// Projects of buffers are numbered from here on, far from what administrators number by hand.
     static let projectFirst: UInt32 = 0x4242_0000

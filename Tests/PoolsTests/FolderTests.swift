@@ -202,6 +202,33 @@ import Testing
         refused.pool = nil
     }
 
+    /// Many at once never get more than there is.
+    @Test func granulesAreHandedOutOnce() async throws {
+        let bench = try plain()
+        bench.settings.quantity = .granules(20)
+        let pool = try bench.pool()
+        let requests = (1...64).map { bench.request(UInt64($0), bytes: 1) }
+        let made = await withTaskGroup(of: Bool.self) { group in
+            for request in requests {
+                group.addTask {
+                    do {
+                        _ = try pool.allocate(request, now: PoolBench.now)
+                        return true
+                    } catch {
+                        return false
+                    }
+                }
+            }
+            return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(made == 19)
+        #expect(pool.account.free == 0)
+        #expect(bench.names(bench.path + "/buffers").count == 19)
+        let report = pool.report()
+        #expect(report.isUsable && report.buffers == 19)
+        #expect(PoolText.check([report]) == "probe: ok (accounting, soft limit, 0 of 20 granules free)\n")
+    }
+
     @Test func resultsOfAProbeNameEachDriver() throws {
         let bench = try plain()
         let probes = try PoolFolder.probe(bench.path)

@@ -210,6 +210,40 @@ import Testing
         }
     }
 
+    /// More than the kernel has loop devices ready at the start, and each without a second cache where that is possible.
+    @Test func manyImagesAreMountedAtOnce() throws {
+        let bench = try PoolBench(for: .loop)
+        let pool = try bench.pool()
+        for id in UInt64(1)...20 { _ = try pool.allocate(bench.request(id), now: PoolBench.now) }
+        #expect(bench.mounts("/fs/buffers/").count == 20)
+        #expect(bench.loops().count == 20)
+        for id in UInt64(1)...20 { try pool.release(bench.request(id).name, now: PoolBench.now) }
+        #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty })
+        bench.expectEmpty(pool)
+    }
+
+    /// A soft pool looks at so many names in a call; the figure is whole after some.
+    @Test func countingGoesOnInSlices() throws {
+        let bench = try PoolBench(for: .accounting)
+        let pool = try bench.pool()
+        let folder = try pool.allocate(bench.request(1), now: PoolBench.now)
+        for part in 0..<5 {
+            mkdir("\(folder.striped)/\(part)", 0o700)
+            for index in 0..<5000 {
+                close(open("\(folder.striped)/\(part)/f\(index)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
+            }
+        }
+        link(folder.striped + "/0/f0", folder.striped + "/hard")
+        symlink("/usr", folder.striped + "/far")
+        let first = try #require(try pool.usage(folder.name).inodes)
+        #expect(first < 25_000)
+        let second = try #require(try pool.usage(folder.name).inodes)
+        // Files, their folders, the link that leads away, and the layout's five; the second name of a file is none.
+        #expect(second == 25_000 + 5 + 1 + 5)
+        // The next count begins anew, and meanwhile the last one stands.
+        #expect(try pool.usage(folder.name).inodes == second)
+    }
+
     /// Users may make subvolumes of their own, also within a buffer: they count, and go with it.
     @Test func subvolumesWithinABufferAreBound() throws {
         let bench = try PoolBench(for: .btrfs)

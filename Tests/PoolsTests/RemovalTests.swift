@@ -63,6 +63,31 @@ import Testing
         #expect(bench.folder.text(of: "outside/sentinel") == "kept")
     }
 
+    /// X1, small, for teardown: `BURST_POOL_RACES` for more. A process that is still inside swaps folders with links to
+    /// the outside while root removes them.
+    @Test func nobodyLeadsTheRemovalOutside() throws {
+        let races = getenv("BURST_POOL_RACES").flatMap { Int(String(cString: $0)) } ?? 15
+        let bench = try PoolBench(for: .accounting)
+        let pool = try bench.pool()
+        bench.folder.makeFolder("outside")
+        for file in 0..<50 { bench.folder.write("kept", to: "outside/f\(file)") }
+        var swaps = 0
+        for race in 1...races {
+            let name = bench.request(UInt64(race)).name
+            let folder = try pool.allocate(bench.request(UInt64(race)), now: PoolBench.now)
+            let swapper = try bench.start("swap", folder.striped, String(Machine.owner), bench.folder("outside"))
+            #expect(swapper.wait { $0.lines.contains("ready") })
+            try pool.release(name, now: PoolBench.now)
+            #expect(Wait.until(seconds: 20) { pool.removeQuarantined().isEmpty })
+            let result = swapper.waitForEnd(seconds: 20)
+            #expect(result.end == .exited(0))
+            swaps += result.text.split(separator: " ").last.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
+        }
+        #expect(swaps > 0)
+        #expect(bench.names(bench.folder("outside")).count == 50)
+        bench.expectEmpty(pool)
+    }
+
     /// Root can make a file that root cannot remove.
     @Test func immutableFilesAreRemoved() throws {
         let bench = try PoolBench(for: .accounting)

@@ -138,6 +138,36 @@ func alone(_ path: String) {
     }
 }
 
+/// Swaps folders with links that lead out, as fast as it can, until there is nothing left to swap.
+func swap(_ folder: String, _ outside: String) {
+    guard chdir(folder) == 0 else { fail("chdir: errno \(errno)") }
+    var names: [(folder: String, link: String)] = []
+    for index in 0..<20 {
+        let name = (folder: "d\(index)", link: "l\(index)")
+        mkdir(name.folder, 0o700)
+        for file in 0..<50 { close(open("\(name.folder)/f\(file)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)) }
+        symlink(outside, name.link)
+        names.append(name)
+    }
+    say("ready")
+    var swaps = 0
+    var failures = 0
+    while failures < 1000 {
+        for (index, name) in names.enumerated() {
+            let isDone =
+                rename(name.folder, "spare\(index)") == 0 && rename(name.link, name.folder) == 0
+                && rename("spare\(index)", name.link) == 0
+            if isDone { swaps += 1 }
+            failures = isDone ? 0 : failures + 1
+            // Back, or what is left of it.
+            rename(name.folder, "spare\(index)")
+            rename(name.link, name.folder)
+            rename("spare\(index)", name.link)
+        }
+    }
+    say("swaps \(swaps)")
+}
+
 let words = Array(CommandLine.arguments.dropFirst())
 switch words.first {
 case "fill" where words.count == 4:
@@ -156,6 +186,9 @@ case "hold" where words.count == 3:
     say(file >= 0 ? "ready" : "errno \(errno)")
     var byte: UInt8 = 0
     while read(0, &byte, 1) > 0 {}
+case "swap" where words.count == 4:
+    drop(to: UInt32(words[2]) ?? 0)
+    swap(words[1], words[3])
 case "alone" where words.count == 3:
     drop(to: UInt32(words[2]) ?? 0)
     alone(words[1])
