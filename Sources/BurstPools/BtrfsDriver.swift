@@ -70,6 +70,7 @@ struct BtrfsDriver: CapacityDriver {
         guard let id = record.subvolume else { return }
         place.step("set the limit")
         try limit(id, record.granules * granularity, place)
+        try settle(record, place)
     }
 
     func release(_ record: BufferRecord, entry: String, _ place: PoolPlace) throws(PoolFault) {

@@ -48,7 +48,8 @@ protocol CapacityDriver: Sendable {
     var kind: PoolDriver { get }
 
     /// Makes what holds the buffer's data, at `buffers/NAME`, with its limit set before the first byte; or makes what
-    /// is missing of it. Numbers that it needs to find it again go into the record, which is written before the next call.
+    /// is missing of it. Numbers that it needs to find it again go into the record, which is written before the next
+    /// call.
     func allocate(_ record: inout BufferRecord, _ place: PoolPlace) throws(PoolFault)
 
     /// Makes all that was made of a buffer outlive a power cut: called before the record says that it is ready.

@@ -101,7 +101,8 @@ struct LoopDriver: CapacityDriver {
                     "-N", "\(record.inodes + Self.inodesOfLayout)", "-J", "size=\(journal)",
                     // Room in its tables to grow that much while it is mounted.
                     "-E",
-                    "resize=\(min(blocks * Self.growthMax, Self.blocksMax)),lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0",
+                    "resize=\(min(blocks * Self.growthMax, Self.blocksMax)),nodiscard,root_owner=0:0"
+                        + ",lazy_itable_init=1,lazy_journal_init=1",
                     "--", path,
                 ], limitMilliseconds: Self.formatMillisecondsMax)
         case .xfs:

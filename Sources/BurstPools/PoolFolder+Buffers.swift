@@ -62,6 +62,8 @@ extension PoolFolder {
     /// - Throws: `poolFull` before anything is done; else what the system says, and what was made goes to quarantine.
     package func allocate(_ request: PoolRequest, now: Timestamp) throws(PoolFault) -> BufferFolder {
         try claiming(request.name) { () throws(PoolFault) -> BufferFolder in
+            // What another life of that name has left in its place is not passed on to this one.
+            try finishReleases(of: request.name)
             var record = try reserve(request, now)
             if record.isReady {
                 switch capacity.presence(record, place) {
@@ -265,10 +267,7 @@ extension PoolFolder {
 
     private func releaseClaimed(_ name: PoolInventory.Name, _ now: Timestamp) throws(PoolFault) {
         guard let record = state.withLock({ $0.records[name] }) else {
-            // A kill may have come between the record's move and that of the rest.
-            for entry in entries(of: name) {
-                if let record = Self.entryRecord(entry, place) { try capacity.release(record, entry: entry, place) }
-            }
+            try finishReleases(of: name)
             return
         }
         place.step("make a folder in quarantine")
@@ -287,6 +286,15 @@ extension PoolFolder {
         try Files.sync(place.quarantine, "\(path)/.bb/\(PoolPlace.quarantine)")
         try Files.sync(place.records, "\(path)/.bb/\(PoolPlace.records)")
         try capacity.release(record, entry: entry, place)
+    }
+
+    /// Moves to quarantine what a kill kept from following its record there. The buffer is claimed by the caller; one
+    /// that has come anew under the same name is left alone.
+    func finishReleases(of name: PoolInventory.Name) throws(PoolFault) {
+        guard state.withLock({ $0.records[name] }) == nil else { return }
+        for entry in entries(of: name) {
+            if let record = Self.entryRecord(entry, place) { try capacity.release(record, entry: entry, place) }
+        }
     }
 
     /// Makes a folder in quarantine for a buffer. Its time is that of `now`, or a little later where another one of the
@@ -347,7 +355,7 @@ extension PoolFolder {
             }
             let record = Self.entryRecord(entry, place)
             // Parts of it may still stand in their old place.
-            if let record { try capacity.release(record, entry: entry, place) }
+            try finishReleases(of: name)
             if case .later(let reason) = try capacity.remove(record, entry: entry, place) { return .later(reason) }
             place.step("remove the folder in quarantine")
             if case .later(let reason) = TreeRemoval.remove(place.quarantine, entry) { return .later(reason) }

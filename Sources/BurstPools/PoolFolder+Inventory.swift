@@ -13,11 +13,9 @@ extension PoolFolder {
             do throws(PoolFault) { try mount(record.name) } catch { faults.append(error) }
         }
         for entry in state.withLock({ $0.quarantined.keys.sorted() }) {
-            guard let name = Self.name(ofEntry: entry), let record = Self.entryRecord(entry, place) else { continue }
+            guard let name = Self.name(ofEntry: entry) else { continue }
             do throws(PoolFault) {
-                try claiming(name) { () throws(PoolFault) in
-                    try capacity.release(record, entry: entry, place)
-                }
+                try claiming(name) { () throws(PoolFault) in try finishReleases(of: name) }
             } catch {
                 faults.append(error)
             }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
 #include <linux/dqblk_xfs.h>
@@ -70,6 +71,36 @@ struct bb_mount_attributes {
 
 // MARK: Paths below a descriptor
 
+int bb_open_by_steps(int folder, const char *path, int flags, mode_t mode) {
+    char part[NAME_MAX + 1];
+    int at = folder;
+    for (;;) {
+        const char *slash = strchr(path, '/');
+        size_t length = slash == NULL ? strlen(path) : (size_t)(slash - path);
+        int next = -1;
+        int error = 0;
+        if (length > NAME_MAX) {
+            error = ENAMETOOLONG;
+        } else if (length == 0 || (length == 2 && memcmp(path, "..", 2) == 0)) {
+            // An absolute path, an empty one, or one that leads up.
+            error = length == 0 && at == folder && slash == NULL ? ENOENT : EXDEV;
+        } else {
+            memcpy(part, path, length);
+            part[length] = 0;
+            int how = slash == NULL ? flags : O_PATH | O_DIRECTORY;
+            next = openat(at, part, how | O_CLOEXEC | O_NOFOLLOW, mode);
+            error = errno;
+        }
+        if (at != folder) close(at);
+        if (next < 0 || slash == NULL) {
+            errno = error;
+            return next;
+        }
+        at = next;
+        path = slash + 1;
+    }
+}
+
 int bb_open_beneath(int folder, const char *path, int flags, mode_t mode) {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC),
@@ -82,11 +113,7 @@ int bb_open_beneath(int folder, const char *path, int flags, mode_t mode) {
         // EAGAIN: a rename elsewhere kept the kernel from being sure.
     } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
     if (fd >= 0 || errno != ENOSYS) return fd;
-    if (strchr(path, '/') != NULL || strcmp(path, "..") == 0) {
-        errno = EXDEV;
-        return -1;
-    }
-    return openat(folder, path, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+    return bb_open_by_steps(folder, path, flags, mode);
 }
 
 int bb_rename_new(int from_folder, const char *from, int to_folder, const char *to) {
@@ -152,7 +179,14 @@ int bb_file_system(int folder, struct bb_file_system *facts) {
 int bb_is_on_root(int folder) {
     struct stat root, own;
     if (stat("/", &root) != 0 || fstat(folder, &own) != 0) return -1;
-    return root.st_dev == own.st_dev;
+    if (root.st_dev == own.st_dev) return 1;
+    int top = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (top < 0) return -1;
+    struct bb_file_system of_top, of_folder;
+    int result = bb_file_system(top, &of_top) == 0 && bb_file_system(folder, &of_folder) == 0 && of_top.has_uuid &&
+                 of_folder.has_uuid && memcmp(of_top.uuid, of_folder.uuid, BB_UUID_BYTES) == 0;
+    close(top);
+    return result;
 }
 
 // MARK: btrfs

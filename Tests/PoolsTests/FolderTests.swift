@@ -229,6 +229,37 @@ import Testing
         #expect(PoolText.check([report]) == "probe: ok (accounting, soft limit, 0 of 20 granules free)\n")
     }
 
+    /// Kernels before 5.6 have no openat2(2); what is opened and what is refused is the same there.
+    @Test func pathsLeadNowhereElse() throws {
+        let folder = try TemporaryFolder("burst-paths")
+        folder.makeFolder("inner")
+        folder.makeFolder("inner/inmost")
+        folder.write("text", to: "inner/inmost/file")
+        folder.write("text", to: "outside")
+        symlink("inner", folder("link"))
+        symlink("/etc", folder("inner/out"))
+        symlink("file", folder("inner/inmost/same"))
+        let top = open(folder("inner"), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { close(top) }
+        let long = String(repeating: "n", count: 256)
+        let paths: [(String, Bool)] = [
+            ("inmost", true), ("inmost/file", true), (".", true), ("out", false), ("out/passwd", false),
+            ("inmost/same", false), ("..", false), ("../outside", false), ("inmost/../../outside", false),
+            ("/etc/passwd", false), ("", false), ("missing", false), (long, false), (long + "/file", false),
+        ]
+        for (path, isFound) in paths {
+            for open in [bb_open_beneath, bb_open_by_steps] {
+                let file = open(top, path, O_RDONLY, 0)
+                #expect((file >= 0) == isFound, "\(path)")
+                if file >= 0 { close(file) }
+            }
+        }
+        let made = bb_open_by_steps(top, "inmost/made", O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        #expect(made >= 0)
+        close(made)
+        #expect(folder.exists("inner/inmost/made"))
+    }
+
     @Test func resultsOfAProbeNameEachDriver() throws {
         let bench = try plain()
         let probes = try PoolFolder.probe(bench.path)

@@ -210,7 +210,7 @@ import Testing
         }
     }
 
-    /// More than the kernel has loop devices ready at the start, and each without a second cache where that is possible.
+    /// More than the kernel has loop devices ready at the start.
     @Test func manyImagesAreMountedAtOnce() throws {
         let bench = try PoolBench(for: .loop)
         let pool = try bench.pool()

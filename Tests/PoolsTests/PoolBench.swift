@@ -145,6 +145,16 @@ final class PoolBench {
         return names.sorted()
     }
 
+    /// How many descriptors of this process lead below the bench, which no other test does.
+    func descriptors() -> Int {
+        names("/proc/self/fd").count { name in
+            var buffer = [CChar](repeating: 0, count: 4096)
+            let count = readlink("/proc/self/fd/\(name)", &buffer, buffer.count - 1)
+            return count > 0
+                && buffer.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }.hasPrefix(folder.path)
+        }
+    }
+
     func unmountAll() {
         for mount in mounts().reversed() { umount2(mount, Int32(MNT_DETACH)) }
     }

@@ -16,8 +16,10 @@ extern "C" {
 
 /// openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS: `path` leads nowhere but below
 /// `folder`.
-/// On a kernel without openat2 (before 5.6) a single component is opened with O_NOFOLLOW and a longer path is refused.
+/// On a kernel without openat2 (before 5.6) step by step.
 int bb_open_beneath(int folder, const char *path, int flags, mode_t mode);
+/// The same with openat(2) alone: a part of the path at a time, none of them a link or `..`.
+int bb_open_by_steps(int folder, const char *path, int flags, mode_t mode);
 /// renameat2(2) with RENAME_NOREPLACE: EEXIST where the new name stands already.
 int bb_rename_new(int from_folder, const char *from, int to_folder, const char *to);
 /// Takes off the flags "immutable" and "append only", which only root can set.
@@ -46,7 +48,7 @@ struct bb_file_system {
     int has_uuid;
 };
 int bb_file_system(int folder, struct bb_file_system *facts);
-/// The block device number of the root file system and of a folder: equal or not.
+/// Whether a folder lies on the root file system, also in another subvolume of it.
 int bb_is_on_root(int folder);
 
 // MARK: btrfs
