@@ -75,6 +75,7 @@ let package = Package(
         module("BurstStore", "BurstModel", "BurstEngine", grdb, sqlite),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstSteps", "CSys"),
+        module("BurstPools", "BurstModel", "CSys"),
         // C alone, and linked with nothing: one of them starts with every batch script, and Swift's library, which
         // would be linked else, triples what that costs.
         .executableTarget(
@@ -140,6 +141,10 @@ let package = Package(
         tests("StepsTests", "BurstSteps", "BurstTestSupport", "burst-stepd", "steps-probe"),
         .executableTarget(
             name: "steps-probe", dependencies: ["BurstSteps"], path: "Tests/steps-probe", swiftSettings: settings),
+        tests("PoolsTests", "BurstPools", "BurstModel", "BurstSettings", "BurstTestSupport", "CSys", "pool-probe"),
+        .executableTarget(
+            name: "pool-probe", dependencies: ["BurstPools", "BurstModel"], path: "Tests/pool-probe",
+            swiftSettings: settings),
         tests(
             "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
             exclude: ["Upgrades"]),

@@ -67,6 +67,7 @@ struct TOMLDocument {
     }
 
     /// The line of a key, or of the nearest thing around it that has one: keys of an inline table stand on its line.
+    /// The tables of a list, `[[NAME]]`, have their place in it as a part of the path: `NAME`, `0`, `KEY`.
     func line(_ path: [String]) -> Int {
         var path = path
         while !path.isEmpty {
@@ -126,6 +127,8 @@ private struct KeyLines {
     private var at = 0
     private var line = 1
     private var table: [String] = []
+    /// How many tables of a list, `[[NAME]]`, have come so far.
+    private var tablesOfLists: [[String]: Int] = [:]
     private var lines: [[String]: Int] = [:]
 
     init(_ text: String) {
@@ -143,9 +146,15 @@ private struct KeyLines {
             case UInt8(ascii: "#"): skipComment()
             case UInt8(ascii: "["):
                 // Two at most: a third is no name, and the library asserts that there is one.
-                at += at + 1 < bytes.count && bytes[at + 1] == UInt8(ascii: "[") ? 2 : 1
+                let isOfList = at + 1 < bytes.count && bytes[at + 1] == UInt8(ascii: "[")
+                at += isOfList ? 2 : 1
                 checkHeader()
                 table = keyPath()
+                if isOfList {
+                    let index = tablesOfLists[table, default: 0]
+                    tablesOfLists[table] = index + 1
+                    table.append(String(index))
+                }
                 note(table)
                 while at < bytes.count, bytes[at] != UInt8(ascii: "\n") { at += 1 }
             default:

@@ -13,7 +13,7 @@ package struct FuzzTarget: Sendable {
     package static let all: [FuzzTarget] = [
         showBurst, showBurstDamaged, squeue, squeueDamaged, showJob, showJobDamaged, reservations, config,
         systemComment, sizes, times, theme, settings, filter, recording, script, slurmConf, burstBufferConf,
-        frames, pools, directives, stagePlan, dwarguments,
+        frames, pools, directives, stagePlan, dwarguments, burstToml,
     ]
 
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
@@ -291,6 +291,44 @@ extension FuzzTarget {
             let text = String(decoding: input, as: UTF8.self)
             do throws(FileFault) {
                 _ = try SettingsFile.apply(text, file: "fuzz.toml", by: .user, to: Settings())
+            } catch {
+                if error.description.contains(where: \.isNewline) { broken("a refusal is one line") }
+            }
+        })
+
+    /// The pools of burst.toml are read or refused in one line, and pools that were read share nothing.
+    static let burstToml = FuzzTarget(
+        name: "burst-toml",
+        seeds: {
+            let text = """
+                [[pool]]
+                name = "nvme"
+                path = "/mnt/nvme/burst"
+                granularity = "16MiB"
+                quantity = 640
+                driver = "auto"
+                [[pool]]
+                name = "ram"
+                path = "/run/ram"
+                granularity = 1048576
+                quantity = "all"
+                bytes_per_second = "500MiB"
+                """
+            return [Array(text.utf8), Array("[[pool]]\nname = \"a\"".utf8)]
+        },
+        check: { input in
+            do throws(FileFault) {
+                let pools = try PoolsFile.pools(String(decoding: input, as: UTF8.self), file: "fuzz.toml")
+                if Set(pools.map(\.name)).count != pools.count { broken("names are unlike") }
+                if Set(pools.map(\.path)).count != pools.count { broken("paths are unlike") }
+                for pool in pools {
+                    if !PoolName.isName(pool.name) { broken("a name is one") }
+                    if case .granules(let granules) = pool.quantity {
+                        if granules.multipliedReportingOverflow(by: pool.granularity).overflow {
+                            broken("a pool has bytes that can be counted")
+                        }
+                    }
+                }
             } catch {
                 if error.description.contains(where: \.isNewline) { broken("a refusal is one line") }
             }

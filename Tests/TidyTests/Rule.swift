@@ -29,6 +29,8 @@ struct Rule: Sendable, CustomStringConvertible {
         "ArgumentParser": ["burstmon", "burst-bench", "burst", "burstd", "BurstCommands"],
         "FoundationEssentials": [
             "BurstReports", "BurstStore", "BurstWire", "BurstDaemon", "BurstClient", "BurstCommands", "BurstSources",
+            // Marks and records of pools are JSON.
+            "BurstPools",
         ],
         "NIOCore": ["BurstDaemon"], "NIOPosix": ["BurstDaemon"], "Logging": ["BurstDaemon"],
         "ServiceLifecycle": ["BurstDaemon"], "UnixSignals": ["BurstDaemon"], "Testing": [],
