@@ -1,0 +1,390 @@
+package import BurstModel
+
+/// `dwstat`: Cray's tables from a snapshot (staging.md §1.8).
+///
+/// Slurm passes the words of any user on, without telling whose they are: they are hostile, and what is shown is what
+/// everybody may see, unless the viewer is known.
+package struct Dwstat: Sendable {
+    package enum Table: String, CaseIterable, Sendable {
+        case pools, sessions, instances, configurations, registrations, activations, fragments, namespaces, nodes
+    }
+
+    /// The columns of a release of Cray's.
+    package enum Compatibility: String, CaseIterable, Sendable { case y2015 = "2015", y2017 = "2017" }
+
+    /// Who looks. SlurmUser asks for others, so it is nobody.
+    package enum Viewer: Hashable, Sendable {
+        case nobody
+        case user(UInt32)
+        case `operator`
+    }
+
+    package struct Reply: Sendable {
+        package var status: Int32
+        package var bytes: [UInt8]
+
+        package var text: String { String(decoding: bytes, as: UTF8.self) }
+    }
+
+    package enum Selection: Hashable, Sendable {
+        case tables([Table])
+        /// Those that are not empty, and which are.
+        case most
+        /// All of them.
+        case all
+    }
+
+    package static let argumentsMax = 32
+    /// More of a bad word is not repeated.
+    package static let shownBytesMax = 32
+
+    package var selection: Selection
+    package var compatibility = Compatibility.y2017
+    /// `-H`: powers of 1000.
+    package var isDecimal = false
+    /// Ours: all that is asked for as JSON.
+    package var isJSON = false
+
+    /// Reads the words; the text says what is wrong with them.
+    package static func read(_ arguments: [String]) -> Result<Dwstat, BadArguments> {
+        guard arguments.count <= argumentsMax else {
+            return .failure(BadArguments("more than \(argumentsMax) arguments"))
+        }
+        var dwstat = Dwstat(selection: .tables([.pools]))
+        var tables: [Table] = []
+        var special: Selection?
+        for word in arguments {
+            if let table = Table(rawValue: word) {
+                if !tables.contains(table) { tables.append(table) }
+            } else if word == "most" {
+                special = special ?? .most
+            } else if word == "all" {
+                special = .all
+            } else if word == "-H" {
+                dwstat.isDecimal = true
+            } else if word == "--json" {
+                dwstat.isJSON = true
+            } else if word.hasPrefix("--compat="), let one = Compatibility(rawValue: String(word.dropFirst(9))) {
+                dwstat.compatibility = one
+            } else {
+                return .failure(BadArguments("\(shown(word)) is no argument"))
+            }
+        }
+        if let special {
+            dwstat.selection = special
+        } else if !tables.isEmpty {
+            dwstat.selection = .tables(tables)
+        } else if dwstat.isJSON {
+            dwstat.selection = .all
+        }
+        return .success(dwstat)
+    }
+
+    package struct BadArguments: Error, Hashable, Sendable {
+        package let text: String
+
+        init(_ what: String) {
+            let tables = Table.allCases.map(\.rawValue).joined(separator: " ")
+            text = "dwstat: \(what); possible are \(tables) most all -H --compat=2015 --compat=2017 --json"
+        }
+    }
+
+    private static func shown(_ word: String) -> String {
+        var text = ""
+        for byte in word.utf8.prefix(shownBytesMax) {
+            let isPlain = byte > 0x20 && byte < 0x7f && byte != UInt8(ascii: "'") && byte != UInt8(ascii: "\"")
+            text.unicodeScalars.append(isPlain ? Unicode.Scalar(byte) : "?")
+        }
+        return text.isEmpty ? "an empty word" : text
+    }
+
+    /// Reads the words and answers: the whole program but for the snapshot.
+    /// - Parameter zone: in which times are shown.
+    package static func run(
+        _ arguments: [String], _ snapshot: StagerSnapshot, viewer: Viewer, zone: LocalTime.Zone
+    ) -> Reply {
+        switch read(arguments) {
+        case .failure(let bad): Reply(status: 1, bytes: Array((bad.text + "\n").utf8))
+        case .success(let dwstat): Reply(status: 0, bytes: dwstat.answer(snapshot, viewer: viewer, zone: zone))
+        }
+    }
+
+    package func answer(_ snapshot: StagerSnapshot, viewer: Viewer, zone: LocalTime.Zone) -> [UInt8] {
+        if isJSON { return json(snapshot, viewer: viewer) }
+        var out: [UInt8] = []
+        var missing: [String] = []
+        let tables =
+            switch selection {
+            case .tables(let tables): tables
+            case .most, .all: Table.allCases
+            }
+        var rows = DwstatRows(self, snapshot, viewer: viewer, zone: zone)
+        for table in tables {
+            let text = rows.table(table)
+            // Staging of type cache does not exist here; Cray's sentence counts it.
+            if table == .configurations, selection == .most { missing.append("cache configurations") }
+            if text.isEmpty, selection != .all {
+                missing.append(table.rawValue)
+                continue
+            }
+            if !out.isEmpty { out.append(0x0a) }
+            text.write(to: &out)
+        }
+        if !missing.isEmpty {
+            if !out.isEmpty { out.append(0x0a) }
+            out += "did not find any \(missing.joined(separator: ", "))\n".utf8
+        }
+        return out
+    }
+
+    /// Whether the viewer may see what is a user's own: paths, errors, progress.
+    static func maySee(_ viewer: Viewer, _ owner: UInt32) -> Bool {
+        switch viewer {
+        case .nobody: false
+        case .user(let uid): uid == owner
+        case .operator: true
+        }
+    }
+}
+
+/// Fills the tables.
+struct DwstatRows {
+    private let dwstat: Dwstat
+    private let snapshot: StagerSnapshot
+    private let viewer: Dwstat.Viewer
+    private let zone: LocalTime.Zone
+    /// Activations of each configuration.
+    private var activations: [UInt64: UInt64] = [:]
+    private let granularities: [String: UInt64]
+    private var lastTime: (Timestamp, String)?
+
+    init(_ dwstat: Dwstat, _ snapshot: StagerSnapshot, viewer: Dwstat.Viewer, zone: LocalTime.Zone) {
+        self.dwstat = dwstat
+        self.snapshot = snapshot
+        self.viewer = viewer
+        self.zone = zone
+        granularities = Dictionary(
+            snapshot.pools.map { ($0.pool.id, $0.pool.granularity) }, uniquingKeysWith: { first, _ in first })
+        for session in snapshot.sessions {
+            for activation in session.activations { activations[activation.configuration, default: 0] += 1 }
+        }
+    }
+
+    private var isOld: Bool { dwstat.compatibility == .y2015 }
+
+    mutating func table(_ table: Dwstat.Table) -> TextTable {
+        switch table {
+        case .pools: pools()
+        case .sessions: sessions()
+        case .instances: instances()
+        case .configurations: configurations()
+        case .registrations: registrations()
+        case .activations: activationRows()
+        case .fragments: fragments()
+        case .namespaces: namespaces()
+        case .nodes: nodes()
+        }
+    }
+
+    private func size(_ bytes: UInt64) -> String { IECSize.text(bytes, isDecimal: dwstat.isDecimal) }
+
+    private func size(_ granules: UInt64, _ granularity: UInt64) -> String {
+        let (bytes, isOver) = granules.multipliedReportingOverflow(by: granularity)
+        return size(isOver ? .max : bytes)
+    }
+
+    private mutating func time(_ time: Timestamp) -> String {
+        if let (last, text) = lastTime, last.milliseconds / 1000 == time.milliseconds / 1000 { return text }
+        let text = zone.local(time).text
+        lastTime = (time, text)
+        return text
+    }
+
+    private func pools() -> TextTable {
+        var table = TextTable(["pool", "units", "quantity", "free", "gran"])
+        for row in snapshot.pools {
+            table.cell(row.pool.id)
+            table.cell(row.pool.units)
+            table.cell(size(row.pool.quantity, row.pool.granularity))
+            table.cell(size(row.free, row.pool.granularity))
+            table.cell(size(row.pool.granularity))
+        }
+        return table
+    }
+
+    private mutating func sessions() -> TextTable {
+        var table = TextTable(["sess", "state", "token", "creator", "owner", "created", "expiration", "nodes"])
+        for session in snapshot.sessions {
+            table.cell(session.id.number)
+            table.cell(StateFlags(session).word())
+            table.cell(session.token)
+            table.cell(session.creator.rawValue)
+            table.cell(UInt64(session.owner.uid))
+            table.cell(time(session.created))
+            table.cell("never")
+            table.cell(UInt64(session.nodes.count))
+        }
+        for buffer in snapshot.quarantine {
+            table.cell(buffer.id.number)
+            table.cell(StateFlags(buffer).word())
+            table.cell(buffer.key.token)
+            table.cell(buffer.creator.rawValue)
+            table.cell(UInt64(buffer.owner.uid))
+            table.cell(time(buffer.created))
+            table.cell("never")
+            table.cell(0)
+        }
+        return table
+    }
+
+    private mutating func instances() -> TextTable {
+        var table = TextTable([
+            "inst", "state", "sess", "bytes", "nodes", "created", "expiration", "intact", "label", "public", "confs",
+        ])
+        func row(
+            _ instance: StagerSession.Instance, _ flags: StateFlags, _ session: SessionID, _ created: String,
+            isIntact: Bool, label: String, isPersistent: Bool
+        ) {
+            table.cell(instance.id)
+            table.cell(flags.word())
+            table.cell(session.number)
+            table.cell(size(instance.bytes))
+            table.cell(1)
+            table.cell(created)
+            table.cell("never")
+            table.cell(isIntact ? "true" : "false")
+            table.cell(label)
+            table.cell(isOld ? (isPersistent ? "true" : "false") : (isPersistent ? "public" : "private"))
+            table.cell(UInt64(instance.configurations.count))
+        }
+        for session in snapshot.sessions {
+            let flags = StateFlags(session)
+            let created = time(session.created)
+            for instance in session.instances {
+                row(
+                    instance, flags, session.id, created, isIntact: session.lostWhy == nil,
+                    label: session.label(of: instance.id), isPersistent: session.isPersistent)
+            }
+        }
+        for buffer in snapshot.quarantine {
+            let created = time(buffer.created)
+            for (index, instance) in buffer.instances.enumerated() {
+                row(
+                    instance, StateFlags(buffer), buffer.id, created, isIntact: false,
+                    label: "I\(buffer.id.number)-\(index)", isPersistent: false)
+            }
+        }
+        return table
+    }
+
+    /// Each instance with its flags and its session, those in quarantine last.
+    private var held: [(StagerSession.Instance, StateFlags, StagerSession?)] {
+        snapshot.sessions.flatMap { session in
+            let flags = StateFlags(session)
+            return session.instances.map { ($0, flags, session) }
+        }
+            + snapshot.quarantine.flatMap { buffer in
+                buffer.instances.map { ($0, StateFlags(buffer), nil) }
+            }
+    }
+
+    private func configurations() -> TextTable {
+        var table = TextTable(["conf", "state", "inst", "type"] + (isOld ? [] : ["access_type"]) + ["activs"])
+        for (instance, flags, _) in held {
+            for configuration in instance.configurations {
+                table.cell(configuration.id)
+                table.cell(flags.word())
+                table.cell(instance.id)
+                table.cell(configuration.access == .swap ? "swap" : "scratch")
+                if !isOld { table.cell(configuration.access.rawValue) }
+                table.cell(activations[configuration.id, default: 0])
+            }
+        }
+        return table
+    }
+
+    private func registrations() -> TextTable {
+        var table = TextTable(["reg", "state", "sess", "conf", "wait"])
+        for session in snapshot.sessions {
+            let flags = StateFlags(session)
+            for registration in session.registrations {
+                table.cell(registration.id)
+                table.cell(flags.word())
+                table.cell(session.id.number)
+                table.cell(registration.configuration)
+                // Whether results are waited for.
+                table.cell(session.isHurried ? "false" : "true")
+            }
+        }
+        return table
+    }
+
+    private func activationRows() -> TextTable {
+        var table = TextTable(["activ", "state", "sess", "conf", "nodes", "mount"])
+        for session in snapshot.sessions {
+            let flags = StateFlags(session)
+            let isSeen = Dwstat.maySee(viewer, session.owner.uid)
+            for activation in session.activations {
+                table.cell(activation.id)
+                table.cell(flags.word())
+                table.cell(session.id.number)
+                table.cell(activation.configuration)
+                table.cell(UInt64(max(1, session.nodes.count)))
+                table.cell(isSeen ? snapshot.mountFolder + "/" + activation.mount : "-")
+            }
+        }
+        return table
+    }
+
+    private func fragments() -> TextTable {
+        var table = TextTable(["frag", "state", "inst", "capacity"] + (isOld ? [] : ["gran"]) + ["node"])
+        for (instance, flags, _) in held {
+            table.cell(instance.fragment)
+            table.cell(flags.word(places: 4))
+            table.cell(instance.id)
+            table.cell(size(instance.bytes))
+            if !isOld { table.cell(size(granularities[instance.pool, default: 0])) }
+            table.cell(snapshot.host)
+        }
+        return table
+    }
+
+    private func namespaces() -> TextTable {
+        var table = TextTable(["ns", "state", "conf", "frag", "span"])
+        for (instance, flags, _) in held {
+            for configuration in instance.configurations where configuration.access != .swap {
+                table.cell(configuration.namespace)
+                table.cell(flags.word(places: 4))
+                table.cell(configuration.id)
+                table.cell(instance.fragment)
+                table.cell(1)
+            }
+        }
+        return table
+    }
+
+    /// A row for each pool: all of them are this machine's.
+    private func nodes() -> TextTable {
+        var table = TextTable(["node", "pool", "online", "drain", "gran", "capacity", "insts", "activs"])
+        var instances: [String: UInt64] = [:]
+        var active: [String: UInt64] = [:]
+        for (instance, _, _) in held {
+            instances[instance.pool, default: 0] += 1
+            for configuration in instance.configurations {
+                active[instance.pool, default: 0] += activations[configuration.id, default: 0]
+            }
+        }
+        for row in snapshot.pools {
+            let isOnline = row.pool.isAvailable
+            table.cell(snapshot.host)
+            table.cell(row.pool.id)
+            table.cell(isOld ? (isOnline ? "true" : "false") : (isOnline ? "online" : "offline"))
+            table.cell(isOld ? (isOnline ? "false" : "true") : (isOnline ? "fill" : "drain"))
+            table.cell(size(row.pool.granularity))
+            table.cell(size(row.pool.quantity, row.pool.granularity))
+            table.cell(instances[row.pool.id, default: 0])
+            table.cell(active[row.pool.id, default: 0])
+        }
+        return table
+    }
+}
