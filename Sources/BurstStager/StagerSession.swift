@@ -34,6 +34,19 @@ package struct StagerSession: Hashable, Codable, Sendable, Identifiable {
     /// Why the data are gone, where they are: a pool in memory after a restart of the machine.
     package var lostWhy: String?
 
+    package init(
+        id: SessionID, key: SessionKey, owner: Owner, creator: Creator, created: Timestamp, plan: StagePlan,
+        phase: Phase
+    ) {
+        self.id = id
+        self.key = key
+        self.owner = owner
+        self.creator = creator
+        self.created = created
+        self.plan = plan
+        self.phase = phase
+    }
+
     package var token: String { key.token }
 
     package enum Creator: String, Hashable, Codable, Sendable { case slurm = "SLURM", cli = "CLI" }
@@ -69,6 +82,19 @@ package struct StagerSession: Hashable, Codable, Sendable, Identifiable {
         package var bytes: UInt64
         package var fragment: UInt64
         package var configurations: [Configuration]
+
+        package init(
+            id: UInt64, pool: String, asked: UInt64, granules: UInt64, bytes: UInt64, fragment: UInt64,
+            configurations: [Configuration]
+        ) {
+            self.id = id
+            self.pool = pool
+            self.asked = asked
+            self.granules = granules
+            self.bytes = bytes
+            self.fragment = fragment
+            self.configurations = configurations
+        }
     }
 
     /// How an instance is seen.
@@ -76,6 +102,12 @@ package struct StagerSession: Hashable, Codable, Sendable, Identifiable {
         package var id: UInt64
         package var access: AccessMode
         package var namespace: UInt64
+
+        package init(id: UInt64, access: AccessMode, namespace: UInt64) {
+            self.id = id
+            self.access = access
+            self.namespace = namespace
+        }
     }
 
     /// That a session uses a configuration, its own or a persistent buffer's.
@@ -84,6 +116,12 @@ package struct StagerSession: Hashable, Codable, Sendable, Identifiable {
         package var configuration: UInt64
         /// Whose configuration it is: the session itself, or a persistent buffer.
         package var of: SessionID
+
+        package init(id: UInt64, configuration: UInt64, of: SessionID) {
+            self.id = id
+            self.configuration = configuration
+            self.of = of
+        }
     }
 
     /// That a configuration is mounted for the session.
@@ -92,6 +130,12 @@ package struct StagerSession: Hashable, Codable, Sendable, Identifiable {
         package var configuration: UInt64
         /// Name below the folder of mounts: `83_striped_scratch`.
         package var mount: String
+
+        package init(id: UInt64, configuration: UInt64, mount: String) {
+            self.id = id
+            self.configuration = configuration
+            self.mount = mount
+        }
     }
 
     package enum AccessMode: String, Hashable, Codable, Sendable { case striped, `private`, swap }

@@ -16,6 +16,11 @@ package struct StagerSnapshot: Sendable {
         package var pool: StagerPool
         package var use: PoolUse
 
+        package init(pool: StagerPool, use: PoolUse) {
+            self.pool = pool
+            self.use = use
+        }
+
         /// Granules; none where nothing can be had.
         package var free: UInt64 { pool.isAvailable ? use.free(of: pool) : 0 }
     }

@@ -27,6 +27,8 @@ final class SimulatedSlurm {
         /// Nobody goes on by its answer: a second client, a stranger.
         var isAside: Bool
         var caller: StagerCaller
+        /// The session that a teardown found.
+        var target: SessionID?
     }
 
     static let root = StagerCaller(uid: 0, isOperator: true)
@@ -68,8 +70,10 @@ final class SimulatedSlurm {
                 for session in world.stager.sessions.values where session.token == token { hurried.insert(session.id) }
             }
         }
+        var target: SessionID?
+        if case .teardown(let token, _) = verb { target = world.stager.current(token)?.id }
         let request = world.call(verb, by: caller)
-        open[request] = Call(job: job, verb: verb, isAside: isAside, caller: caller)
+        open[request] = Call(job: job, verb: verb, isAside: isAside, caller: caller, target: target)
     }
 
     /// The daemon is there again: clients reconnect and say the same.
@@ -144,9 +148,7 @@ final class SimulatedSlurm {
                 fail("paths of \(token) are none")
             }
         case .teardown(let token, _):
-            // A new life may have begun before the answer was read.
-            if promised.contains(token) { return }
-            if let session = world.stager.current(token), session.created < world.now.adding(seconds: -1) {
+            if let id = call.target, world.stager.sessions[id]?.isListed == true {
                 fail("\(token) is torn down and still listed")
             }
         case .jobProcess, .realSize, .postRun, .retry, .throttle, .access: break

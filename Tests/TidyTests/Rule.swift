@@ -17,6 +17,7 @@ struct Rule: Sendable, CustomStringConvertible {
         "BurstScreen": ["BurstModel"],
         "BurstReports": ["BurstModel", "BurstScreen", "FoundationEssentials"],
         "BurstEngine": ["BurstModel"],
+        "BurstStager": ["BurstModel"],
         "BurstWire": ["FoundationEssentials"],
     ]
 

@@ -1,1 +1,0 @@
-// The stager's tests.
