@@ -156,7 +156,11 @@ struct DwstatRows {
     /// Activations of each configuration.
     private var activations: [UInt64: UInt64] = [:]
     private let granularities: [String: UInt64]
-    private var lastTime: (Timestamp, String)?
+    /// Each instance with its flags, those in quarantine last.
+    private let held: [(instance: StagerSession.Instance, flags: StateFlags)]
+    /// Most buffers have one of a few sizes, and most were made today.
+    private var sizes: [UInt64: String] = [:]
+    private var day: (number: Int64, text: String)?
 
     init(_ dwstat: Dwstat, _ snapshot: StagerSnapshot, viewer: Dwstat.Viewer, zone: LocalTime.Zone) {
         self.dwstat = dwstat
@@ -165,9 +169,16 @@ struct DwstatRows {
         self.zone = zone
         granularities = Dictionary(
             snapshot.pools.map { ($0.pool.id, $0.pool.granularity) }, uniquingKeysWith: { first, _ in first })
+        var held: [(instance: StagerSession.Instance, flags: StateFlags)] = []
         for session in snapshot.sessions {
             for activation in session.activations { activations[activation.configuration, default: 0] += 1 }
+            let flags = StateFlags(session)
+            for instance in session.instances { held.append((instance, flags)) }
         }
+        for buffer in snapshot.quarantine {
+            for instance in buffer.instances { held.append((instance, StateFlags(buffer))) }
+        }
+        self.held = held
     }
 
     private var isOld: Bool { dwstat.compatibility == .y2015 }
@@ -186,21 +197,36 @@ struct DwstatRows {
         }
     }
 
-    private func size(_ bytes: UInt64) -> String { IECSize.text(bytes, isDecimal: dwstat.isDecimal) }
+    private mutating func size(_ bytes: UInt64) -> String {
+        if let text = sizes[bytes] { return text }
+        let text = IECSize.text(bytes, isDecimal: dwstat.isDecimal)
+        sizes[bytes] = text
+        return text
+    }
 
-    private func size(_ granules: UInt64, _ granularity: UInt64) -> String {
+    private mutating func size(_ granules: UInt64, _ granularity: UInt64) -> String {
         let (bytes, isOver) = granules.multipliedReportingOverflow(by: granularity)
         return size(isOver ? .max : bytes)
     }
 
-    private mutating func time(_ time: Timestamp) -> String {
-        if let (last, text) = lastTime, last.milliseconds / 1000 == time.milliseconds / 1000 { return text }
-        let text = zone.local(time).text
-        lastTime = (time, text)
-        return text
+    /// `2015-09-08T16:20:36`
+    private mutating func append(_ time: Timestamp, to bytes: inout [UInt8]) {
+        let local = zone.local(time)
+        let secondsOfDay: Int64 = 86_400
+        let number = local.secondsSinceEpoch / secondsOfDay
+        if day?.number != number {
+            day = (number, String(LocalTime(secondsSinceEpoch: number * secondsOfDay).text.prefix(11)))
+        }
+        bytes += (day?.text ?? "").utf8
+        let second = local.secondsSinceEpoch % secondsOfDay
+        for (place, part) in [second / 3600, second / 60 % 60, second % 60].enumerated() {
+            if place > 0 { bytes.append(UInt8(ascii: ":")) }
+            bytes.append(UInt8(ascii: "0") + UInt8(part / 10))
+            bytes.append(UInt8(ascii: "0") + UInt8(part % 10))
+        }
     }
 
-    private func pools() -> TextTable {
+    private mutating func pools() -> TextTable {
         var table = TextTable(["pool", "units", "quantity", "free", "gran"])
         for row in snapshot.pools {
             table.cell(row.pool.id)
@@ -216,21 +242,21 @@ struct DwstatRows {
         var table = TextTable(["sess", "state", "token", "creator", "owner", "created", "expiration", "nodes"])
         for session in snapshot.sessions {
             table.cell(session.id.number)
-            table.cell(StateFlags(session).word())
+            table.cell(StateFlags(session))
             table.cell(session.token)
             table.cell(session.creator.rawValue)
             table.cell(UInt64(session.owner.uid))
-            table.cell(time(session.created))
+            table.cell { append(session.created, to: &$0) }
             table.cell("never")
             table.cell(UInt64(session.nodes.count))
         }
         for buffer in snapshot.quarantine {
             table.cell(buffer.id.number)
-            table.cell(StateFlags(buffer).word())
+            table.cell(StateFlags(buffer))
             table.cell(buffer.key.token)
             table.cell(buffer.creator.rawValue)
             table.cell(UInt64(buffer.owner.uid))
-            table.cell(time(buffer.created))
+            table.cell { append(buffer.created, to: &$0) }
             table.cell("never")
             table.cell(0)
         }
@@ -241,59 +267,50 @@ struct DwstatRows {
         var table = TextTable([
             "inst", "state", "sess", "bytes", "nodes", "created", "expiration", "intact", "label", "public", "confs",
         ])
-        func row(
-            _ instance: StagerSession.Instance, _ flags: StateFlags, _ session: SessionID, _ created: String,
-            isIntact: Bool, label: String, isPersistent: Bool
-        ) {
-            table.cell(instance.id)
-            table.cell(flags.word())
-            table.cell(session.number)
-            table.cell(size(instance.bytes))
-            table.cell(1)
-            table.cell(created)
-            table.cell("never")
-            table.cell(isIntact ? "true" : "false")
-            table.cell(label)
-            table.cell(isOld ? (isPersistent ? "true" : "false") : (isPersistent ? "public" : "private"))
-            table.cell(UInt64(instance.configurations.count))
-        }
         for session in snapshot.sessions {
             let flags = StateFlags(session)
-            let created = time(session.created)
             for instance in session.instances {
-                row(
-                    instance, flags, session.id, created, isIntact: session.lostWhy == nil,
-                    label: session.label(of: instance.id), isPersistent: session.isPersistent)
+                table.cell(instance.id)
+                table.cell(flags)
+                table.cell(session.id.number)
+                table.cell(size(instance.bytes))
+                table.cell(1)
+                table.cell { append(session.created, to: &$0) }
+                table.cell("never")
+                table.cell(session.lostWhy == nil ? "true" : "false")
+                table.cell(session.label(of: instance.id))
+                table.cell(shared(session.isPersistent))
+                table.cell(UInt64(instance.configurations.count))
             }
         }
         for buffer in snapshot.quarantine {
-            let created = time(buffer.created)
             for (index, instance) in buffer.instances.enumerated() {
-                row(
-                    instance, StateFlags(buffer), buffer.id, created, isIntact: false,
-                    label: "I\(buffer.id.number)-\(index)", isPersistent: false)
+                table.cell(instance.id)
+                table.cell(StateFlags(buffer))
+                table.cell(buffer.id.number)
+                table.cell(size(instance.bytes))
+                table.cell(1)
+                table.cell { append(buffer.created, to: &$0) }
+                table.cell("never")
+                table.cell("false")
+                table.cell("I\(buffer.id.number)-\(index)")
+                table.cell(shared(false))
+                table.cell(UInt64(instance.configurations.count))
             }
         }
         return table
     }
 
-    /// Each instance with its flags and its session, those in quarantine last.
-    private var held: [(StagerSession.Instance, StateFlags, StagerSession?)] {
-        snapshot.sessions.flatMap { session in
-            let flags = StateFlags(session)
-            return session.instances.map { ($0, flags, session) }
-        }
-            + snapshot.quarantine.flatMap { buffer in
-                buffer.instances.map { ($0, StateFlags(buffer), nil) }
-            }
+    private func shared(_ isPersistent: Bool) -> String {
+        isOld ? (isPersistent ? "true" : "false") : (isPersistent ? "public" : "private")
     }
 
     private func configurations() -> TextTable {
         var table = TextTable(["conf", "state", "inst", "type"] + (isOld ? [] : ["access_type"]) + ["activs"])
-        for (instance, flags, _) in held {
+        for (instance, flags) in held {
             for configuration in instance.configurations {
                 table.cell(configuration.id)
-                table.cell(flags.word())
+                table.cell(flags)
                 table.cell(instance.id)
                 table.cell(configuration.access == .swap ? "swap" : "scratch")
                 if !isOld { table.cell(configuration.access.rawValue) }
@@ -309,7 +326,7 @@ struct DwstatRows {
             let flags = StateFlags(session)
             for registration in session.registrations {
                 table.cell(registration.id)
-                table.cell(flags.word())
+                table.cell(flags)
                 table.cell(session.id.number)
                 table.cell(registration.configuration)
                 // Whether results are waited for.
@@ -326,7 +343,7 @@ struct DwstatRows {
             let isSeen = Dwstat.maySee(viewer, session.owner.uid)
             for activation in session.activations {
                 table.cell(activation.id)
-                table.cell(flags.word())
+                table.cell(flags)
                 table.cell(session.id.number)
                 table.cell(activation.configuration)
                 table.cell(UInt64(max(1, session.nodes.count)))
@@ -336,11 +353,11 @@ struct DwstatRows {
         return table
     }
 
-    private func fragments() -> TextTable {
+    private mutating func fragments() -> TextTable {
         var table = TextTable(["frag", "state", "inst", "capacity"] + (isOld ? [] : ["gran"]) + ["node"])
-        for (instance, flags, _) in held {
+        for (instance, flags) in held {
             table.cell(instance.fragment)
-            table.cell(flags.word(places: 4))
+            table.cell(flags, places: 4)
             table.cell(instance.id)
             table.cell(size(instance.bytes))
             if !isOld { table.cell(size(granularities[instance.pool, default: 0])) }
@@ -351,10 +368,10 @@ struct DwstatRows {
 
     private func namespaces() -> TextTable {
         var table = TextTable(["ns", "state", "conf", "frag", "span"])
-        for (instance, flags, _) in held {
+        for (instance, flags) in held {
             for configuration in instance.configurations where configuration.access != .swap {
                 table.cell(configuration.namespace)
-                table.cell(flags.word(places: 4))
+                table.cell(flags, places: 4)
                 table.cell(configuration.id)
                 table.cell(instance.fragment)
                 table.cell(1)
@@ -364,11 +381,11 @@ struct DwstatRows {
     }
 
     /// A row for each pool: all of them are this machine's.
-    private func nodes() -> TextTable {
+    private mutating func nodes() -> TextTable {
         var table = TextTable(["node", "pool", "online", "drain", "gran", "capacity", "insts", "activs"])
         var instances: [String: UInt64] = [:]
         var active: [String: UInt64] = [:]
-        for (instance, _, _) in held {
+        for (instance, _) in held {
             instances[instance.pool, default: 0] += 1
             for configuration in instance.configurations {
                 active[instance.pool, default: 0] += activations[configuration.id, default: 0]

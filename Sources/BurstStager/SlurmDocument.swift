@@ -3,8 +3,8 @@ import BurstModel
 /// The four JSON documents that Slurm's datawarp plugin polls (staging.md §1.3), each an object with one array.
 ///
 /// Slurm rewrites the text before it reads it: every apostrophe becomes a quotation mark, and a `u` before one is
-/// dropped. So no apostrophe stands anywhere; and it ignores numbers that are no plain integers (staging.md §0, fact 2).
-/// All of a document comes from one snapshot: never half of the sessions.
+/// dropped. So no apostrophe stands anywhere; and it ignores numbers that are no plain integers (staging.md §0, fact
+/// 2). All of a document comes from one snapshot: never half of the sessions.
 package enum SlurmDocument: String, CaseIterable, Sendable {
     case pools, showInstances = "show_instances", showSessions = "show_sessions"
     case showConfigurations = "show_configurations"
@@ -132,7 +132,7 @@ struct PlainJSON: ~Copyable {
         buffer.append(UInt8(ascii: "["))
         var isFirst = true
         for element in elements {
-            if !isFirst { buffer += [UInt8(ascii: ","), UInt8(ascii: " ")] }
+            if !isFirst { literal(", ") }
             isFirst = false
             buffer.append(UInt8(ascii: "{"))
             follows = false
@@ -143,7 +143,7 @@ struct PlainJSON: ~Copyable {
                 buffer.removeAll(keepingCapacity: true)
             }
         }
-        buffer += [UInt8(ascii: "]"), UInt8(ascii: "}")]
+        literal("]}")
     }
 
     mutating func end() {
@@ -169,7 +169,7 @@ struct PlainJSON: ~Copyable {
 
     mutating func flag(_ key: StaticString, _ flag: Bool) {
         self.key(key)
-        buffer += (flag ? "true" : "false").utf8
+        if flag { literal("true") } else { literal("false") }
     }
 
     mutating func text(_ key: StaticString, _ text: String) {
@@ -191,7 +191,7 @@ struct PlainJSON: ~Copyable {
         self.key(key)
         buffer.append(UInt8(ascii: "["))
         for (index, element) in elements.enumerated() {
-            if index > 0 { buffer += [UInt8(ascii: ","), UInt8(ascii: " ")] }
+            if index > 0 { literal(", ") }
             each(&self, element)
         }
         buffer.append(UInt8(ascii: "]"))
@@ -201,18 +201,23 @@ struct PlainJSON: ~Copyable {
     private mutating func quote(_ text: String) {
         buffer.append(UInt8(ascii: "\""))
         for byte in text.utf8 {
-            precondition(byte >= 0x20 && byte < 0x7f && ![0x22, 0x27, 0x5c].contains(byte), "a name needs an escape")
+            let isPlain = byte >= 0x20 && byte < 0x7f && byte != 0x22 && byte != 0x27 && byte != 0x5c
+            precondition(isPlain, "a name needs an escape")
             buffer.append(byte)
         }
         buffer.append(UInt8(ascii: "\""))
     }
 
     private mutating func key(_ key: StaticString) {
-        if follows { buffer += [UInt8(ascii: ","), UInt8(ascii: " ")] }
+        if follows { literal(", ") }
         buffer.append(UInt8(ascii: "\""))
-        key.withUTF8Buffer { buffer += $0 }
-        buffer += [UInt8(ascii: "\""), UInt8(ascii: ":"), UInt8(ascii: " ")]
+        literal(key)
+        literal("\": ")
         follows = true
+    }
+
+    private mutating func literal(_ text: StaticString) {
+        text.withUTF8Buffer { buffer.append(contentsOf: $0) }
     }
 
     private mutating func digits(_ number: UInt64) {

@@ -159,7 +159,7 @@ extension Stager {
         }
         let wanted = wanted(space)
         for pool in pools {
-            guard let granules = wanted[pool.id] else { continue }
+            guard let granules = wanted[pool.id], granules > free(pool) else { continue }
             let (sum, isOver) = free(pool).addingReportingOverflow(comingBack(pool.id))
             guard !isOver, granules > sum else { continue }
             return "pool \(pool.id): \(size(granules, of: pool)) are wanted, \(size(free(pool), of: pool)) are free"

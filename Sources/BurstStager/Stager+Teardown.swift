@@ -1,7 +1,7 @@
 import BurstModel
 
-/// The way out. A teardown does not fail: what is in the way is worked around or done later, and the space is counted as
-/// used until it is really free (staging.md §0, fact 4; §4.6).
+/// The way out. A teardown does not fail: what is in the way is worked around or done later, and the space is counted
+/// as used until it is really free (staging.md §0, fact 4; §4.6).
 extension Stager {
     mutating func tearDown(_ token: String, hurry: Bool, _ request: StagerRequest, at now: Timestamp) {
         guard let session = current(token) else { return tearDownAgain(token, hurry: hurry, request, at: now) }

@@ -94,8 +94,8 @@ extension Stager {
         StagerName.isValid(token) ? "token \(token) has no session" : "token has no session"
     }
 
-    /// What the job finds in its environment (staging.md §1.6): values end with a slash, and their last part begins with
-    /// the token.
+    /// What the job finds in its environment (staging.md §1.6): values end with a slash, and their last part begins
+    /// with the token.
     private mutating func paths(_ token: String, _ request: StagerRequest) {
         guard let session = current(token) else { return answer(request, .failed(noSession(token))) }
         guard session.lostWhy == nil else { return answer(request, .failed(lostText(session))) }

@@ -3,8 +3,8 @@ package import BurstModel
 /// The stager behind `dw_wlm_cli` as a value: sessions, their space and their copies. Events go in, records and effects
 /// come out; no clock, file, thread or chance inside: the same events at the same times give the same decisions.
 ///
-/// Every verb may come twice, in any order that a restart of slurmctld can give, and from a client that reconnects after
-/// a restart of ours: a call that finds its work under way waits for it, one that finds it done says so.
+/// Every verb may come twice, in any order that a restart of slurmctld can give, and from a client that reconnects
+/// after a restart of ours: a call that finds its work under way waits for it, one that finds it done says so.
 package struct Stager: Sendable {
     package internal(set) var settings: StagerSettings
     /// In the order in which they are configured.

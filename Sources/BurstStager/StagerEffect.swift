@@ -1,8 +1,8 @@
 package import BurstModel
 
-/// What the outside is to do, once the decision's records are durable. All but `answer` and `log` may come twice for the
-/// same thing, after a restart, and must bear it. What concerns one session is done in the order in which it is asked
-/// for, each when the one before is over; workers alone run beside the rest.
+/// What the outside is to do, once the decision's records are durable. All but `answer` and `log` may come twice for
+/// the same thing, after a restart, and must bear it. What concerns one session is done in the order in which it is
+/// asked for, each when the one before is over; workers alone run beside the rest.
 package enum StagerEffect: Hashable, Sendable {
     /// To whoever waits; a client that is gone is no error.
     case answer(StagerRequest, StagerAnswer)

@@ -1,7 +1,7 @@
 /// A session's number: what Slurm and dwstat show, and what folders are named by. Never used twice.
 ///
-/// Sessions, instances, configurations, registrations, activations, fragments, namespaces and workers take their numbers
-/// from one counter: an id names one thing, whatever it is (staging.md §1.3).
+/// Sessions, instances, configurations, registrations, activations, fragments, namespaces and workers take their
+/// numbers from one counter: an id names one thing, whatever it is (staging.md §1.3).
 package struct SessionID: Hashable, Comparable, Codable, Sendable {
     package let number: UInt64
 

@@ -59,9 +59,9 @@ package struct ProgressReport: Hashable, Codable, Sendable {
     package var workDone: UInt64 { min(workTotal, Self.work(bytesDone, filesDone + dirsDone)) }
 }
 
-/// How far a phase of a session has come: the record of staging.md §4.7, with its rules. Percent is nil until the totals
-/// are final, reaches 100 only with the complete mark, and never goes back within a phase, whatever workers die; what is
-/// shown as done never goes back either.
+/// How far a phase of a session has come: the record of staging.md §4.7, with its rules. Percent is nil until the
+/// totals are final, reaches 100 only with the complete mark, and never goes back within a phase, whatever workers die;
+/// what is shown as done never goes back either.
 package struct StagerProgress: Hashable, Codable, Sendable {
     /// What a file or folder costs beside its bytes, in bytes: 100,000 files of 4 KiB took as long as 9 GB in one
     /// (staging.md §5, calibration), so about as much as 90 KB.

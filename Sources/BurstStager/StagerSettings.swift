@@ -45,7 +45,8 @@ package enum StagerLimits {
     package static let workerAgainSecondsMax = 60
     /// Failing teardowns are counted for so long.
     package static let failingTeardownSeconds = 60
-    /// The second failing teardown waits so long for its answer, times the tokens that fail (staging.md §0, fact 4; F5).
+    /// The second failing teardown waits so long for its answer, times the tokens that fail (staging.md §0, fact 4;
+    /// F5).
     package static let failingTeardownPause = 3
     package static let failingTeardownPauseMax = 240
     /// Who comes late to a session that is gone is told so, for so long.

@@ -1,7 +1,7 @@
 package import BurstModel
 
-/// Everything that can be shown of the stager at one moment, as a value: documents and tables are made from it while the
-/// stager goes on.
+/// Everything that can be shown of the stager at one moment, as a value: documents and tables are made from it while
+/// the stager goes on.
 package struct StagerSnapshot: Sendable {
     package var at: Timestamp
     package var host: String
@@ -81,8 +81,12 @@ struct StateFlags {
     }
 
     /// `CA---`, `D--T-`. The third and the fifth place are inferred from the names in the JSON.
-    func word(places: Int = 5) -> String {
-        let flags = [isToBe ? "C" : "D", actualized ? "A" : "-", fuseBlown ? "F" : "-", transitioning ? "T" : "-"]
-        return (flags + [mixed ? "M" : "-"]).prefix(places).joined()
+    func append(to bytes: inout [UInt8], places: Int) {
+        func flag(_ isSet: Bool, _ letter: UInt8) -> UInt8 { isSet ? letter : UInt8(ascii: "-") }
+        bytes.append(isToBe ? UInt8(ascii: "C") : UInt8(ascii: "D"))
+        bytes.append(flag(actualized, UInt8(ascii: "A")))
+        bytes.append(flag(fuseBlown, UInt8(ascii: "F")))
+        bytes.append(flag(transitioning, UInt8(ascii: "T")))
+        if places == 5 { bytes.append(flag(mixed, UInt8(ascii: "M"))) }
     }
 }

@@ -37,6 +37,18 @@ struct TextTable {
         close(start)
     }
 
+    mutating func cell(_ flags: StateFlags, places: Int = 5) {
+        let start = bytes.count
+        flags.append(to: &bytes, places: places)
+        close(start)
+    }
+
+    mutating func cell(_ fill: (inout [UInt8]) -> Void) {
+        let start = bytes.count
+        fill(&bytes)
+        close(start)
+    }
+
     func write(to out: inout [UInt8]) {
         precondition(ends.count.isMultiple(of: heads.count), "a row is not whole")
         for (column, head) in heads.enumerated() {

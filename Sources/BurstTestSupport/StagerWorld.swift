@@ -7,8 +7,8 @@ package import BurstStager
 /// Faults we claim to survive: the daemon dying before a decision is durable, after it and before any effect, and
 /// between any two effects, with whatever it was doing for a session done or not; clients that go away at any time and
 /// call again; workers that fail for good or for a while, die, hang, or end while no daemon runs; allocations, mounts,
-/// renames and removals that fail or take long; pools that go away and come back, and pools that forget. Not modelled: a
-/// disk that forgets what it acknowledged.
+/// renames and removals that fail or take long; pools that go away and come back, and pools that forget. Not modelled:
+/// a disk that forgets what it acknowledged.
 package final class StagerWorld {
     /// How the outside takes an order.
     package struct Plan {
