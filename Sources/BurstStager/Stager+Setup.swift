@@ -7,6 +7,7 @@ extension Stager {
             return answer(
                 request, .failed("the token is no name of [A-Za-z0-9_.-], at most \(StagerName.charactersMax)"))
         }
+        if let text = whyNoOrder(order) { return answer(request, .failed(text)) }
         if let session = current(order.token) {
             guard !session.isPersistent, isSame(session, order) else {
                 let text = "token \(order.token) has another session already: tear that down first"
@@ -16,10 +17,6 @@ extension Stager {
         }
         guard sessions.count < StagerLimits.sessionsMax else {
             return answer(request, .failed("\(StagerLimits.sessionsMax) sessions exist: no more are possible"))
-        }
-        guard Set(order.persistent).count <= StagerLimits.persistentPerJobMax else {
-            let text = "\(order.persistent.count) persistent buffers, \(StagerLimits.persistentPerJobMax) are possible"
-            return answer(request, .failed(text))
         }
         var buffers: [StagerSession] = []
         for name in order.persistent where !buffers.contains(where: { $0.token == name }) {
@@ -89,6 +86,23 @@ extension Stager {
         add(session, at: now)
         wait(request, .create, for: session.id)
         admit(session.id, at: now)
+    }
+
+    /// What no site has room for.
+    private func whyNoOrder(_ order: SetupOrder) -> String? {
+        if order.persistent.count > StagerLimits.persistentPerJobMax {
+            return "\(order.persistent.count) persistent buffers, \(StagerLimits.persistentPerJobMax) are possible"
+        }
+        if order.space.count > StagerLimits.spacePerJobMax {
+            return "\(order.space.count) requests for space, \(StagerLimits.spacePerJobMax) are possible"
+        }
+        if order.plan.text.count > StagerLimits.planBytesMax {
+            return "the plan has \(order.plan.text.count) bytes, \(StagerLimits.planBytesMax) are possible"
+        }
+        for request in order.space where request.access.isEmpty || Set(request.access).count < request.access.count {
+            return "a request for space in \(request.pool) must name each access mode once, and at least one"
+        }
+        return nil
     }
 
     private mutating func newInstances(_ space: [SpaceRequest]) -> [StagerSession.Instance] {

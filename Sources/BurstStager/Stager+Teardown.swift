@@ -51,10 +51,12 @@ extension Stager {
         let oldest = now.adding(seconds: -StagerLimits.failingTeardownSeconds)
         failingTeardowns = failingTeardowns.filter { $0.value >= oldest }
         let isFirst = failingTeardowns.isEmpty
-        failingTeardowns[token] = now
+        if StagerName.isValid(token), failingTeardowns.count < StagerLimits.failingTeardownsMax {
+            failingTeardowns[token] = now
+        }
         guard !isFirst else { return answer(request, refusal) }
         let pause = min(
-            StagerLimits.failingTeardownPauseMax, StagerLimits.failingTeardownPause * failingTeardowns.count)
+            StagerLimits.failingTeardownPauseMax, StagerLimits.failingTeardownPause * max(1, failingTeardowns.count))
         lateAnswers[request] = refusal
         timers.add(now.adding(seconds: pause), .answer(request))
     }

@@ -31,6 +31,10 @@ package enum StagerLimits {
     /// Persistent buffers that a job may use.
     package static let persistentPerJobMax = 32
     package static let nodesMax = 65_536
+    /// Requests for space in one setup: a job's buffer and its swap, in several pools.
+    package static let spacePerJobMax = 16
+    /// A plan is kept with its session and written with each of its records.
+    package static let planBytesMax = 1 << 20
     /// A worker that was told to stop is waited for so long; then the teardown goes on without.
     package static let stopWorkerSeconds = 5
     /// Unmounting, renaming: a teardown waits so long for each and then goes on.
@@ -45,6 +49,7 @@ package enum StagerLimits {
     package static let workerAgainSecondsMax = 60
     /// Failing teardowns are counted for so long.
     package static let failingTeardownSeconds = 60
+    package static let failingTeardownsMax = 1024
     /// The second failing teardown waits so long for its answer, times the tokens that fail (staging.md §0, fact 4;
     /// F5).
     package static let failingTeardownPause = 3

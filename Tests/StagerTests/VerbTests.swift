@@ -307,6 +307,50 @@ import Testing
         #expect(scene.ask(.jobProcess(.refused("line 3: capacity 3.5TB")))?.text == "line 3: capacity 3.5TB")
     }
 
+    @Test func ordersBeyondAllMeasureAreRefused() {
+        let scene = Scene()
+        func ask(_ change: (inout SetupOrder) -> Void) -> Int32? {
+            let space = SpaceRequest(pool: "nvme", bytes: 1)
+            var order = SetupOrder(token: "7", owner: Scene.alice, space: [space])
+            change(&order)
+            return scene.ask(.setup(order))?.status
+        }
+        #expect(ask { $0.token = "7'" } == 1)
+        #expect(ask { $0.space[0].access = [] } == 1)
+        #expect(ask { $0.space[0].access = [.striped, .striped] } == 1)
+        #expect(ask { $0.space = Array(repeating: $0.space[0], count: StagerLimits.spacePerJobMax + 1) } == 1)
+        #expect(ask { $0.plan.text = Array(repeating: 0x20, count: StagerLimits.planBytesMax + 1) } == 1)
+        let names = (0...StagerLimits.persistentPerJobMax).map { "b\($0)" }
+        #expect(ask { $0.persistent = names } == 1)
+        #expect(scene.stager.sessions.isEmpty)
+        let nodes = Array(repeating: "n", count: StagerLimits.nodesMax + 1)
+        #expect(ask { _ in } == 0)
+        #expect(scene.ask(.preRun(token: "7", nodes: nodes))?.status == 1)
+        #expect(scene.ask(.preRun(token: "7", nodes: ["a'b"]))?.status == 1)
+    }
+
+    /// What comes late, or for nobody, is ignored.
+    @Test func answersThatNobodyWaitsForChangeNothing() {
+        let scene = Scene()
+        scene.bring("7", to: "running")
+        let before = scene.stager.sessions
+        for number in 0..<(scene.world.disk.nextID + 10) {
+            let operation = OperationID(number)
+            scene.world.send(.allocated(operation, failure: "EIO"))
+            scene.world.send(.activated(operation, failure: "EIO"))
+            scene.world.send(.deactivated(operation, trouble: "EIO"))
+            scene.world.send(.quarantined(operation, failure: nil))
+            scene.world.send(.removed(operation, failure: nil))
+            scene.world.send(.workerProgress(WorkerID(number), ProgressReport()))
+            scene.world.send(.workerEnded(WorkerID(number), .complete(ProgressReport())))
+            scene.world.send(.clientGone(StagerRequest(number)))
+        }
+        scene.world.send(.poolState("nowhere", .unavailable("")))
+        scene.world.send(.contentsLost(pool: "nowhere", why: ""))
+        scene.world.send(.tick)
+        #expect(scene.stager.sessions == before)
+    }
+
     @Test func aThrottleReachesTheWorkerAndTheNextOne() throws {
         let scene = Scene()
         scene.bring("7", to: "ready")
