@@ -186,6 +186,23 @@ import Testing
         #expect(!reply.text.contains("'") && !reply.text.contains("\""))
     }
 
+    /// X5, a part of it: words by chance never bring it down, and what it says is plain.
+    @Test func wordsByChance() {
+        let snapshot = Many.snapshot(3)
+        let pieces = [
+            "pools", "most", "all", "-H", "--json", "--compat=", "2015", "2017", "sess", "\0", "%s", "é", "'", " ",
+        ]
+        var dice = SimulatedDice(seed: 5)
+        for _ in 0..<5000 {
+            let words = (0..<Int(dice.unit() * 5)).map { _ in
+                (0..<Int(dice.unit() * 4)).map { _ in pieces[Int(dice.unit() * Double(pieces.count))] }.joined()
+            }
+            let reply = Dwstat.run(words, snapshot, viewer: .nobody, zone: .fixed())
+            let isPlain = reply.bytes.allSatisfy { $0 == 0x0a || ($0 >= 0x20 && $0 < 0x7f && $0 != 0x27) }
+            #expect(isPlain && reply.bytes.last == 0x0a, "\(words)")
+        }
+    }
+
     @Test(
         arguments: [
             (0, "0"), (1, "1B"), (1023, "1023B"), (1024, "1KiB"), (16 << 20, "16MiB"), (1 << 30, "1GiB"),
