@@ -2,8 +2,8 @@ package import BurstModel
 
 /// `dwstat`: Cray's tables from a snapshot (staging.md §1.8).
 ///
-/// Slurm passes the words of any user on, without telling whose they are: they are hostile, and what is shown is what
-/// everybody may see, unless the viewer is known.
+/// Slurm passes the words of any user on, without telling whose they are: what is shown is what everybody may see,
+/// unless the viewer is known.
 package struct Dwstat: Sendable {
     package enum Table: String, CaseIterable, Sendable {
         case pools, sessions, instances, configurations, registrations, activations, fragments, namespaces, nodes
@@ -19,13 +19,6 @@ package struct Dwstat: Sendable {
         case `operator`
     }
 
-    package struct Reply: Sendable {
-        package var status: Int32
-        package var bytes: [UInt8]
-
-        package var text: String { String(decoding: bytes, as: UTF8.self) }
-    }
-
     package enum Selection: Hashable, Sendable {
         case tables([Table])
         /// Those that are not empty, and which are.
@@ -34,10 +27,6 @@ package struct Dwstat: Sendable {
         case all
     }
 
-    package static let argumentsMax = 32
-    /// More of a bad word is not repeated.
-    package static let shownBytesMax = 32
-
     package var selection: Selection
     package var compatibility = Compatibility.y2017
     /// `-H`: powers of 1000.
@@ -45,69 +34,7 @@ package struct Dwstat: Sendable {
     /// Ours: all that is asked for as JSON.
     package var isJSON = false
 
-    /// Reads the words; the text says what is wrong with them.
-    package static func read(_ arguments: [String]) -> Result<Dwstat, BadArguments> {
-        guard arguments.count <= argumentsMax else {
-            return .failure(BadArguments("more than \(argumentsMax) arguments"))
-        }
-        var dwstat = Dwstat(selection: .tables([.pools]))
-        var tables: [Table] = []
-        var special: Selection?
-        for word in arguments {
-            if let table = Table(rawValue: word) {
-                if !tables.contains(table) { tables.append(table) }
-            } else if word == "most" {
-                special = special ?? .most
-            } else if word == "all" {
-                special = .all
-            } else if word == "-H" {
-                dwstat.isDecimal = true
-            } else if word == "--json" {
-                dwstat.isJSON = true
-            } else if word.hasPrefix("--compat="), let one = Compatibility(rawValue: String(word.dropFirst(9))) {
-                dwstat.compatibility = one
-            } else {
-                return .failure(BadArguments("\(shown(word)) is no argument"))
-            }
-        }
-        if let special {
-            dwstat.selection = special
-        } else if !tables.isEmpty {
-            dwstat.selection = .tables(tables)
-        } else if dwstat.isJSON {
-            dwstat.selection = .all
-        }
-        return .success(dwstat)
-    }
-
-    package struct BadArguments: Error, Hashable, Sendable {
-        package let text: String
-
-        init(_ what: String) {
-            let tables = Table.allCases.map(\.rawValue).joined(separator: " ")
-            text = "dwstat: \(what); possible are \(tables) most all -H --compat=2015 --compat=2017 --json"
-        }
-    }
-
-    private static func shown(_ word: String) -> String {
-        var text = ""
-        for byte in word.utf8.prefix(shownBytesMax) {
-            let isPlain = byte > 0x20 && byte < 0x7f && byte != UInt8(ascii: "'") && byte != UInt8(ascii: "\"")
-            text.unicodeScalars.append(isPlain ? Unicode.Scalar(byte) : "?")
-        }
-        return text.isEmpty ? "an empty word" : text
-    }
-
-    /// Reads the words and answers: the whole program but for the snapshot.
-    /// - Parameter zone: in which times are shown.
-    package static func run(
-        _ arguments: [String], _ snapshot: StagerSnapshot, viewer: Viewer, zone: LocalTime.Zone
-    ) -> Reply {
-        switch read(arguments) {
-        case .failure(let bad): Reply(status: 1, bytes: Array((bad.text + "\n").utf8))
-        case .success(let dwstat): Reply(status: 0, bytes: dwstat.answer(snapshot, viewer: viewer, zone: zone))
-        }
-    }
+    package init(selection: Selection = .tables([.pools])) { self.selection = selection }
 
     package func answer(_ snapshot: StagerSnapshot, viewer: Viewer, zone: LocalTime.Zone) -> [UInt8] {
         if isJSON { return json(snapshot, viewer: viewer) }

@@ -13,7 +13,7 @@ extension Stager {
         }
         switch session.phase {
         case .stagedIn: activate(session.id, nodes, request, at: now)
-        case .ready where session.plan.inLines == 0: activate(session.id, nodes, request, at: now)
+        case .ready where session.plan.stageIn == 0: activate(session.id, nodes, request, at: now)
         case .ready: answer(request, .failed("data_in was not done"))
         case .preRun, .running:
             // Without a list the nodes are those of before; with another one the job has other nodes now.

@@ -33,7 +33,7 @@ extension Stager {
         var session = StagerSession(
             id: SessionID(newID()),
             key: SessionKey(token: order.token, generation: nextGeneration(of: order.token)),
-            owner: order.owner, creator: order.creator, created: now, plan: order.plan,
+            owner: order.owner, creator: order.creator, created: now, plan: order.plan.lines,
             phase: .waitingForSpace(until: now.adding(seconds: settings.setupLimit)))
         session.instances = newInstances(order.space)
         for configuration in session.instances.flatMap(\.configurations) {
@@ -46,7 +46,7 @@ extension Stager {
                     StagerSession.Registration(id: newID(), configuration: configuration.id, of: buffer.id))
             }
         }
-        add(session, at: now)
+        add(session, plan: order.plan.text, at: now)
         wait(request, .setup, for: session.id)
         admit(session.id, at: now)
     }
@@ -79,7 +79,7 @@ extension Stager {
         if let text = whyNoSpace([order.space]) { return answer(request, .failed(text)) }
         var session = StagerSession(
             id: SessionID(newID()), key: SessionKey(token: order.name, generation: nextGeneration(of: order.name)),
-            owner: order.owner, creator: .cli, created: now, plan: StagePlan(),
+            owner: order.owner, creator: .cli, created: now, plan: SessionPlan.Lines(),
             phase: .waitingForSpace(until: now.adding(seconds: settings.setupLimit)))
         session.persistent = StagerSession.Persistent(access: order.access ?? settings.persistentAccess)
         session.instances = newInstances([order.space])
@@ -96,8 +96,8 @@ extension Stager {
         if order.space.count > StagerLimits.spacePerJobMax {
             return "\(order.space.count) requests for space, \(StagerLimits.spacePerJobMax) are possible"
         }
-        if order.plan.text.count > StagerLimits.planBytesMax {
-            return "the plan has \(order.plan.text.count) bytes, \(StagerLimits.planBytesMax) are possible"
+        if order.plan.text.utf8.count > StagerLimits.planBytesMax {
+            return "the plan has \(order.plan.text.utf8.count) bytes, \(StagerLimits.planBytesMax) are possible"
         }
         for request in order.space where request.access.isEmpty || Set(request.access).count < request.access.count {
             return "a request for space in \(request.pool) must name each access mode once, and at least one"
@@ -123,7 +123,8 @@ extension Stager {
         let users = session.registrations.map(\.of).filter { $0 != session.id }
         let names = Set(users.compactMap { sessions[$0]?.token })
         return session.owner.uid == order.owner.uid && session.owner.gid == order.owner.gid
-            && session.plan == order.plan && isSame(session, order.space) && names == Set(order.persistent)
+            && session.plan == order.plan.lines && plans[session.id] ?? "" == order.plan.text
+            && isSame(session, order.space) && names == Set(order.persistent)
     }
 
     private func isSame(_ session: StagerSession, _ space: [SpaceRequest]) -> Bool {

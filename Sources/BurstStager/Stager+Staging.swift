@@ -9,7 +9,7 @@ extension Stager {
         switch session.phase {
         case .waitingForSpace, .allocating, .mounting: answer(request, .failed("setup is still under way"))
         case .ready:
-            guard session.plan.inLines > 0 else {
+            guard session.plan.stageIn > 0 else {
                 change(session.id, at: now) { $0.phase = .stagedIn }
                 return answer(request, .done)
             }
@@ -35,7 +35,7 @@ extension Stager {
         guard !session.isPersistent else { return answer(request, .failed("\(token) is a persistent buffer")) }
         switch session.phase {
         case .ranPost:
-            guard session.plan.outLines > 0 else {
+            guard session.plan.stageOut > 0 else {
                 change(session.id, at: now) {
                     $0.phase = .stagedOut
                     $0.isSaved = true
@@ -125,7 +125,7 @@ extension Stager {
             .startWorker(
                 WorkerOrder(
                     worker: work.worker, session: id, key: session.key, owner: session.owner, direction: direction,
-                    plan: session.plan.text, instances: session.instances, persistent: persistent,
+                    plan: plans[id] ?? "", instances: session.instances, persistent: persistent,
                     throttle: session.throttle, attempt: work.attempt)))
     }
 

@@ -107,7 +107,8 @@ extension Stager {
             let folder = settings.mountFolder + "/" + Self.mountName(owner.token, configuration.access) + "/"
             switch configuration.access {
             case .swap: continue
-            case .striped where owner.id != session.id: lines.append("DW_PERSISTENT_STRIPED_\(owner.token)=\(folder)")
+            case .striped where owner.id != session.id:
+                lines.append("\(Self.persistentVariable(owner.token))=\(folder)")
             case .striped: lines.append("DW_JOB_STRIPED=\(folder)")
             case .private: lines.append("DW_JOB_PRIVATE=\(folder)")
             }
@@ -115,6 +116,11 @@ extension Stager {
         var seen: Set<String> = []
         lines = lines.filter { seen.insert($0).inserted }
         answer(request, StagerAnswer(status: 0, text: "", lines: lines))
+    }
+
+    /// A shell's names have neither `-` nor `.`.
+    static func persistentVariable(_ name: String) -> String {
+        "DW_PERSISTENT_STRIPED_" + String(name.map { $0 == "-" || $0 == "." ? "_" : $0 })
     }
 
     /// Scripts take the token from the name up to the first `_` (staging.md §1.6).

@@ -10,6 +10,8 @@ package struct Stager: Sendable {
     /// In the order in which they are configured.
     package internal(set) var pools: [StagerPool] = []
     package internal(set) var sessions: [SessionID: StagerSession] = [:]
+    /// Of those that copy anything.
+    package internal(set) var plans: [SessionID: String] = [:]
     package internal(set) var quarantine: [SessionID: QuarantinedBuffer] = [:]
     package internal(set) var tombstones: [String: Tombstone] = [:]
     package internal(set) var generationFloor: UInt64 = 0
@@ -60,6 +62,7 @@ package struct Stager: Sendable {
     package struct Recovered: Sendable {
         package var pools: [StagerPool] = []
         package var sessions: [StagerSession] = []
+        package var plans: [SessionID: String] = [:]
         package var quarantine: [QuarantinedBuffer] = []
         package var tombstones: [Tombstone] = []
         package var generationFloor: UInt64 = 0
@@ -73,6 +76,7 @@ package struct Stager: Sendable {
         pools = recovered.pools
         generationFloor = recovered.generationFloor
         nextID = recovered.nextID
+        plans = recovered.plans
         buried = recovered.tombstones.sorted { ($0.at, $0.key.token) < ($1.at, $1.key.token) }
         tombstones = Dictionary(uniqueKeysWithValues: buried.map { ($0.key.token, $0) })
         for session in recovered.sessions.sorted(by: { $0.id < $1.id }) { put(session, before: nil) }
@@ -151,8 +155,12 @@ package struct Stager: Sendable {
         noteEntered(session, before: before, at: now)
     }
 
-    mutating func add(_ session: StagerSession, at now: Timestamp) {
+    mutating func add(_ session: StagerSession, plan: String = "", at now: Timestamp) {
         put(session, before: nil)
+        if !plan.isEmpty {
+            plans[session.id] = plan
+            out.records.append(.plan(session.id, plan))
+        }
         dirty.insert(session.id)
         noteEntered(session, before: nil, at: now)
     }
@@ -190,6 +198,7 @@ package struct Stager: Sendable {
     /// The session is no more; a tombstone tells of it.
     mutating func forget(_ id: SessionID, at now: Timestamp) {
         guard let session = sessions.removeValue(forKey: id) else { return }
+        plans[id] = nil
         charge(session, nil)
         byToken[session.token]?.removeAll { $0 == id }
         if byToken[session.token]?.isEmpty == true { byToken[session.token] = nil }

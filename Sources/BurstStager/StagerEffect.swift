@@ -73,7 +73,7 @@ package struct WorkerOrder: Hashable, Sendable {
     package var owner: StagerSession.Owner
     package var direction: StageDirection
     /// As it was handed over at setup.
-    package var plan: [UInt8]
+    package var plan: String
     /// Whose folders the plan's placeholders mean: own instances, and persistent buffers by name.
     package var instances: [StagerSession.Instance]
     package var persistent: [String: SessionID]
@@ -135,6 +135,9 @@ package struct StagerDecision: Sendable {
 package enum StagerRecord: Hashable, Sendable {
     /// As it is now, new or changed.
     case session(StagerSession)
+    /// What a session is to copy, as text; once, with its first record.
+    case plan(SessionID, String)
+    /// Its plan as well.
     case forgetSession(SessionID)
     case quarantined(QuarantinedBuffer)
     case forgetQuarantined(SessionID)

@@ -104,11 +104,11 @@ package struct SetupOrder: Hashable, Sendable {
     package var space: [SpaceRequest]
     /// Names of persistent buffers that the job uses.
     package var persistent: [String] = []
-    package var plan: StagePlan
+    package var plan: SessionPlan
 
     package init(
         token: String, owner: StagerSession.Owner, space: [SpaceRequest], persistent: [String] = [],
-        plan: StagePlan = StagePlan()
+        plan: SessionPlan = SessionPlan()
     ) {
         self.token = token
         self.owner = owner

@@ -59,11 +59,11 @@ package struct SessionKey: Hashable, Codable, Sendable {
 
 /// Names that stand in JSON, in tables and in paths: tokens, names of buffers, of pools and of hosts.
 package enum StagerName {
-    /// staging.md §4.2.
-    package static let charactersMax = 64
+    /// Leaves room in a file's name of 255 for what is added to it.
+    package static let charactersMax = 128
 
-    /// `[A-Za-z0-9_.-]`, at most 64, and neither `.` nor `..`: no apostrophe can reach Slurm's reader of JSON, and no
-    /// slash a path.
+    /// `[A-Za-z0-9_.-]`, at most `charactersMax`, and neither `.` nor `..`: no apostrophe can reach Slurm's reader of
+    /// JSON, and no slash a path.
     package static func isValid(_ name: String) -> Bool {
         guard !name.isEmpty, name.utf8.count <= charactersMax, name != ".", name != ".." else { return false }
         return name.utf8.allSatisfy { byte in

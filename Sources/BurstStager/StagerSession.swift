@@ -12,7 +12,7 @@ package struct StagerSession: Hashable, Codable, Sendable, Identifiable {
     /// Persistent buffers and own configurations that the job uses.
     package var registrations: [Registration] = []
     package var activations: [Activation] = []
-    package var plan: StagePlan
+    package var plan: SessionPlan.Lines
     package var phase: Phase
     /// The last teardown asked for haste: never forgotten, though Slurm asks again without (staging.md §1.10).
     package var isHurried = false
@@ -35,7 +35,7 @@ package struct StagerSession: Hashable, Codable, Sendable, Identifiable {
     package var lostWhy: String?
 
     package init(
-        id: SessionID, key: SessionKey, owner: Owner, creator: Creator, created: Timestamp, plan: StagePlan,
+        id: SessionID, key: SessionKey, owner: Owner, creator: Creator, created: Timestamp, plan: SessionPlan.Lines,
         phase: Phase
     ) {
         self.id = id
@@ -254,7 +254,7 @@ extension StagerSession {
     }
 
     /// There are results that only this buffer has.
-    package var hasUnsaved: Bool { hasRun && plan.outLines > 0 && !isSaved && lostWhy == nil }
+    package var hasUnsaved: Bool { hasRun && plan.stageOut > 0 && !isSaved && lostWhy == nil }
 
     /// Space is taken from pools.
     package var isCharged: Bool { if case .waitingForSpace = phase { false } else { true } }
@@ -290,17 +290,27 @@ extension StagerSession {
     }
 }
 
-/// What is to be copied, as the parser of the directives made it. The stager counts the lines and hands the text to
-/// workers as it came; it is made once, at setup, and never again (staging.md §0, fact 6).
-package struct StagePlan: Hashable, Codable, Sendable {
-    package var text: [UInt8]
-    package var inLines: Int
-    package var outLines: Int
+/// What is to be copied, as the parser of the directives made it: once, at setup, and never again (staging.md §0,
+/// fact 6). The stager counts the lines and hands the text to workers as it came; the text is recorded once, beside its
+/// session.
+package struct SessionPlan: Hashable, Sendable {
+    package var text: String
+    package var lines: Lines
 
-    package init(text: [UInt8] = [], inLines: Int = 0, outLines: Int = 0) {
+    /// `stage_in` and `stage_out` lines.
+    package struct Lines: Hashable, Codable, Sendable {
+        package var stageIn: Int
+        package var stageOut: Int
+
+        package init(stageIn: Int = 0, stageOut: Int = 0) {
+            self.stageIn = stageIn
+            self.stageOut = stageOut
+        }
+    }
+
+    package init(text: String = "", lines: Lines = Lines()) {
         self.text = text
-        self.inLines = inLines
-        self.outLines = outLines
+        self.lines = lines
     }
 }
 

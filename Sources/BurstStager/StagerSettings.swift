@@ -33,8 +33,8 @@ package enum StagerLimits {
     package static let nodesMax = 65_536
     /// Requests for space in one setup: a job's buffer and its swap, in several pools.
     package static let spacePerJobMax = 16
-    /// A plan is kept with its session and written with each of its records.
-    package static let planBytesMax = 1 << 20
+    /// The text of a plan.
+    package static let planBytesMax = 4 << 20
     /// A worker that was told to stop is waited for so long; then the teardown goes on without.
     package static let stopWorkerSeconds = 5
     /// Unmounting, renaming: a teardown waits so long for each and then goes on.

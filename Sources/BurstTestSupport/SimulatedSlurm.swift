@@ -127,10 +127,10 @@ final class SimulatedSlurm {
             checkSetUp(order.name, [order.space])
         case .dataIn(let token):
             guard let session = current(token, "data_in") else { return }
-            if session.plan.inLines > 0, !isCopied(session, .stageIn) { fail("data_in of \(token) succeeds uncopied") }
+            if session.plan.stageIn > 0, !isCopied(session, .stageIn) { fail("data_in of \(token) succeeds uncopied") }
         case .dataOut(let token):
             guard let session = current(token, "data_out") else { return }
-            if session.plan.outLines > 0, !isCopied(session, .stageOut) {
+            if session.plan.stageOut > 0, !isCopied(session, .stageOut) {
                 fail("data_out of \(token) succeeds uncopied")
             }
         case .preRun(let token, _):

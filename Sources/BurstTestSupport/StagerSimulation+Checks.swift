@@ -7,7 +7,7 @@ final class StagerSimulationChecks {
     private let slurm: SimulatedSlurm
     /// What each number names.
     private var names: [UInt64: String] = [:]
-    private var plans: [SessionID: StagePlan] = [:]
+    private var plans: [SessionID: SessionPlan.Lines] = [:]
     private var keys: [SessionKey: SessionID] = [:]
     private var isLost: Set<SessionID> = []
     private(set) var saves = 0
@@ -89,7 +89,7 @@ final class StagerSimulationChecks {
         if world.running.values.contains(where: { $0.session == id }) {
             slurm.fail("session \(id.number) is removed under a worker")
         }
-        guard slurm.ran.contains(id), (plans[id]?.outLines ?? 0) > 0, !slurm.hurried.contains(id),
+        guard slurm.ran.contains(id), (plans[id]?.stageOut ?? 0) > 0, !slurm.hurried.contains(id),
             !isLost.contains(id)
         else { return }
         if !world.copied.contains(StagerWorld.Copied(session: id, direction: .stageOut)) {
@@ -130,6 +130,7 @@ final class StagerSimulationChecks {
             slurm.fail("session \(id.number) is not as recorded")
         }
         if stager.sessions.count != world.disk.sessions.count { slurm.fail("sessions are recorded that nobody knows") }
+        if stager.plans != world.disk.plans { slurm.fail("plans are not as recorded") }
         if stager.quarantine != world.disk.quarantine { slurm.fail("the quarantine is not as recorded") }
         if stager.tombstones != world.disk.tombstones { slurm.fail("tombstones are not as recorded") }
     }

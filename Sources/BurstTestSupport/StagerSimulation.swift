@@ -146,7 +146,8 @@ package struct StagerSimulation: Sendable {
         let uid = UInt32(1001 + chance.below(2))
         var order = SetupOrder(
             token: "\(slurm.jobs.count + 1)", owner: StagerSession.Owner(uid: uid, gid: uid), space: [],
-            plan: StagePlan(text: Array("plan".utf8), inLines: chance.below(2), outLines: chance.below(3)))
+            plan: SessionPlan(
+                text: "the plan", lines: SessionPlan.Lines(stageIn: chance.below(2), stageOut: chance.below(3))))
         if !chance.isOneIn(5) {
             let pool = pools[chance.below(2)]
             order.space = [

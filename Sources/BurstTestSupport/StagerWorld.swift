@@ -39,6 +39,7 @@ package final class StagerWorld {
     /// What was made durable.
     package struct Disk {
         package var sessions: [SessionID: StagerSession] = [:]
+        package var plans: [SessionID: String] = [:]
         package var quarantine: [SessionID: QuarantinedBuffer] = [:]
         package var pools: [String: StagerPool] = [:]
         package var tombstones: [String: Tombstone] = [:]
@@ -49,7 +50,10 @@ package final class StagerWorld {
             for record in records {
                 switch record {
                 case .session(let session): sessions[session.id] = session
-                case .forgetSession(let id): sessions[id] = nil
+                case .plan(let id, let text): plans[id] = text
+                case .forgetSession(let id):
+                    sessions[id] = nil
+                    plans[id] = nil
                 case .quarantined(let buffer): quarantine[buffer.id] = buffer
                 case .forgetQuarantined(let id): quarantine[id] = nil
                 case .pool(let pool): pools[pool.id] = pool
@@ -66,6 +70,7 @@ package final class StagerWorld {
         package var recovered: Stager.Recovered {
             var recovered = Stager.Recovered()
             recovered.sessions = sessions.values.sorted { $0.id < $1.id }
+            recovered.plans = plans
             recovered.quarantine = quarantine.values.sorted { $0.id < $1.id }
             recovered.pools = pools.values.sorted { $0.id < $1.id }
             recovered.tombstones = tombstones.values.sorted { $0.key.token < $1.key.token }
@@ -324,6 +329,7 @@ package final class StagerWorld {
 
     private func startWorker(_ order: WorkerOrder) {
         var plan = workerPlan(order)
+        precondition(order.plan == "the plan", "a worker gets what was handed over at setup")
         if copied.contains(Copied(session: order.session, direction: order.direction)) {
             // The journal says that nothing is left to do.
             plan = WorkerPlan(milliseconds: 5)

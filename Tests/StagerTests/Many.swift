@@ -9,7 +9,7 @@ enum Many {
             var session = StagerSession(
                 id: SessionID(index * 10 + 1), key: SessionKey(token: "\(index + 1)", generation: 1),
                 owner: StagerSession.Owner(uid: 1001, gid: 1001), creator: .slurm,
-                created: start.adding(seconds: Int(index)), plan: StagePlan(), phase: .running)
+                created: start.adding(seconds: Int(index)), plan: SessionPlan.Lines(), phase: .running)
             session.instances = [
                 StagerSession.Instance(
                     id: index * 10 + 2, pool: "nvme", asked: 1 << 30, granules: 1, bytes: 1 << 30,

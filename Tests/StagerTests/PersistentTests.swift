@@ -38,7 +38,7 @@ import Testing
         #expect(scene.ask(Scene.create("alpha", gibibytes: 20))?.status == 1)
     }
 
-    @Test(arguments: ["7alpha", "", "a/b", "a'b", String(repeating: "n", count: 65), "..", "ä"])
+    @Test(arguments: ["7alpha", "", "a/b", "a'b", String(repeating: "n", count: 129), "..", "ä"])
     func namesThatCouldBeMistakenAreRefused(name: String) throws {
         let answer = try #require(Scene().ask(Scene.create(name)))
         #expect(answer.status == 1)
@@ -91,6 +91,14 @@ import Testing
                 "DW_JOB_STRIPED=/var/lib/burst/mnt/8_striped_scratch/",
                 "DW_PERSISTENT_STRIPED_alpha=/var/lib/burst/mnt/alpha_striped_scratch/",
             ])
+    }
+
+    @Test func aVariableHasANameThatAShellKnows() throws {
+        let scene = Scene()
+        _ = scene.ask(Scene.create("al-pha.2"))
+        _ = scene.ask(Scene.setup("8", gibibytes: 0, persistent: ["al-pha.2"]))
+        let lines = try #require(scene.ask(.paths(token: "8"))).lines
+        #expect(lines == ["DW_PERSISTENT_STRIPED_al_pha_2=/var/lib/burst/mnt/al-pha.2_striped_scratch/"])
     }
 
     /// Slurm destroys before the job's own setup, even while another job uses the buffer (staging.md §1.2).

@@ -39,7 +39,8 @@ final class Scene {
             SetupOrder(
                 token: token, owner: owner, space: [SpaceRequest(pool: "nvme", bytes: gibibytes * gibibyte)],
                 persistent: persistent,
-                plan: StagePlan(text: Array("the plan".utf8), inLines: inLines, outLines: outLines)))
+                plan: SessionPlan(
+                    text: "the plan", lines: SessionPlan.Lines(stageIn: inLines, stageOut: outLines))))
     }
 
     static func create(

@@ -319,7 +319,7 @@ import Testing
         #expect(ask { $0.space[0].access = [] } == 1)
         #expect(ask { $0.space[0].access = [.striped, .striped] } == 1)
         #expect(ask { $0.space = Array(repeating: $0.space[0], count: StagerLimits.spacePerJobMax + 1) } == 1)
-        #expect(ask { $0.plan.text = Array(repeating: 0x20, count: StagerLimits.planBytesMax + 1) } == 1)
+        #expect(ask { $0.plan.text = String(repeating: " ", count: StagerLimits.planBytesMax + 1) } == 1)
         let names = (0...StagerLimits.persistentPerJobMax).map { "b\($0)" }
         #expect(ask { $0.persistent = names } == 1)
         #expect(scene.stager.sessions.isEmpty)
