@@ -25,6 +25,7 @@ final class StagerSimulationChecks {
         for effect in effects { look(effect) }
         // Without a record nothing changed but how far a copy is.
         guard !records.isEmpty else { return }
+        if world.hasStarted, let fault = StagerChecks.faults(in: world.stager).first { slurm.fail(fault) }
         lookAtSpace()
         for token in slurm.promised where world.stager.current(token) == nil {
             slurm.fail("\(token) was set up, was not torn down, and is not listed")

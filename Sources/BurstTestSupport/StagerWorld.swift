@@ -121,6 +121,8 @@ package final class StagerWorld {
     package private(set) var decisions = 0
     package private(set) var crashes = 0
     package var nextCrash: CrashPoint?
+    /// The stager of this life has seen its start: before, it only knows what the disk has.
+    package private(set) var hasStarted = false
 
     package struct Copied: Hashable {
         package var session: SessionID
@@ -217,6 +219,7 @@ package final class StagerWorld {
 
     package func send(_ event: StagerEvent) {
         let decision = stager.step(event, at: now)
+        if case .started = event { hasStarted = true }
         decisions += 1
         let crash = nextCrash
         nextCrash = nil
@@ -254,6 +257,7 @@ package final class StagerWorld {
         }
         now = max(now, down)
         stager = Stager(settings: settings, recovered: disk.recovered)
+        hasStarted = false
         send(.pools(configured))
         guard crashes == life else { return }
         send(.started(workers: running.mapValues(\.session)))

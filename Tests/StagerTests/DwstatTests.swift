@@ -70,13 +70,12 @@ import Testing
 
                 """)
         #expect(
-            table("instances") == """
-                inst state sess  bytes nodes             created expiration intact    label  public confs
-                   2 CA---    1   1TiB     1 2027-01-15T08:00:00      never   true myBBname  public     1
-                   9 CA---    8 200GiB     1 2027-01-15T08:00:00      never   true     I8-0 private     1
-                  17 CA---   16 458GiB     1 2027-01-15T08:00:00      never   true    I16-0 private     2
-
-                """)
+            table("instances").split(separator: "\n") == [
+                "inst state sess  bytes nodes             created expiration intact    label  public confs",
+                "   2 CA---    1   1TiB     1 2027-01-15T08:00:00      never   true myBBname  public     1",
+                "   9 CA---    8 200GiB     1 2027-01-15T08:00:00      never   true     I8-0 private     1",
+                "  17 CA---   16 458GiB     1 2027-01-15T08:00:00      never   true    I16-0 private     2",
+            ])
         #expect(
             table("configurations") == """
                 conf state inst    type access_type activs
