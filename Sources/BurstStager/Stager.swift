@@ -246,7 +246,7 @@ package struct Stager: Sendable {
                 out.records.append(.generationFloor(generationFloor))
             }
         }
-        buried.removeFirst(count)
+        if count > 0 { buried.removeFirst(count) }
     }
 
     mutating func log(_ level: StagerLogLine.Level, _ session: StagerSession?, _ text: String) {

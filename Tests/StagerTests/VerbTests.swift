@@ -243,6 +243,26 @@ import Testing
         #expect(ids.count == 8)
     }
 
+    /// Who comes late is told so for a month; then the token is forgotten, and its generations are not used again.
+    @Test func aGenerationIsNeverUsedTwiceThoughTheTokenIsForgotten() throws {
+        let scene = Scene()
+        for _ in 1...3 {
+            #expect(scene.ask(Scene.setup("7")) == .done)
+            #expect(scene.ask(.teardown(token: "7", hurry: true)) == .done)
+        }
+        #expect(scene.ask(.dataOut(token: "7")) == .noMatchingSession)
+        scene.world.run(seconds: StagerLimits.tombstoneSeconds + 1)
+        #expect(scene.ask(Scene.setup("8")) == .done)
+        #expect(scene.stager.current("8")?.key.generation == 1)
+        #expect(scene.ask(.teardown(token: "8", hurry: true)) == .done)
+        // Nothing is known of it any more: no success.
+        #expect(scene.ask(.dataOut(token: "7"))?.text == "token 7 has no session")
+        scene.world.restart()
+        #expect(scene.ask(Scene.setup("7")) == .done)
+        #expect(scene.stager.current("7")?.key.generation == 4)
+        #expect(scene.stager.tombstones.count == 1)
+    }
+
     @Test func anotherSetupOfALivingTokenIsRefused() throws {
         let scene = Scene()
         #expect(scene.ask(Scene.setup("7", gibibytes: 10)) == .done)
