@@ -68,6 +68,7 @@ let package = Package(
             resources: [.embedInCode("Resources/burstmon.schema.json")]),
         module("BurstEngine", "BurstModel"),
         module("BurstDataWarp", "BurstModel"),
+        module("BurstStager", "BurstModel"),
         module("BurstWire"),
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
@@ -123,11 +124,16 @@ let package = Package(
         .executableTarget(
             name: "burst", dependencies: ["BurstCommands"], exclude: ["burst.1"], swiftSettings: settings),
         // What tests and benchmarks share.
-        module("BurstTestSupport", "BurstModel", "BurstEngine", "BurstScreen", "BurstSteps", "CSys"),
+        module(
+            "BurstTestSupport", "BurstModel", "BurstEngine", "BurstStager", "BurstScreen", "BurstSteps", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
         tests("SimulationTests", "BurstTestSupport"),
         .executableTarget(
             name: "engine-simulation", dependencies: ["BurstTestSupport"], path: "Tests/engine-simulation",
+            swiftSettings: settings),
+        tests("StagerTests", "BurstStager", "BurstModel", "BurstTestSupport"),
+        .executableTarget(
+            name: "stager-simulation", dependencies: ["BurstTestSupport"], path: "Tests/stager-simulation",
             swiftSettings: settings),
         tests("ModelTests", "BurstModel", "BurstTestSupport"),
         tests("DataWarpTests", "BurstDataWarp", "BurstModel", "BurstTestSupport"),

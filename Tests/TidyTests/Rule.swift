@@ -18,6 +18,7 @@ struct Rule: Sendable, CustomStringConvertible {
         "BurstReports": ["BurstModel", "BurstScreen", "FoundationEssentials"],
         "BurstEngine": ["BurstModel"],
         "BurstDataWarp": ["BurstModel"],
+        "BurstStager": ["BurstModel"],
         "BurstWire": ["FoundationEssentials"],
     ]
 
