@@ -120,7 +120,9 @@ let package = Package(
             "BurstBench", "BurstModel", "BurstScreen", "BurstEngine", "BurstWire", "BurstClient", "BurstHooks",
             "BurstStore", "BurstTestSupport"),
         // The command line, under its own name and those of Slurm's commands.
-        module("BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", arguments),
+        module(
+            "BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", "BurstPools", "BurstSettings",
+            arguments),
         .executableTarget(
             name: "burst", dependencies: ["BurstCommands"], exclude: ["burst.1"], swiftSettings: settings),
         // What tests and benchmarks share.

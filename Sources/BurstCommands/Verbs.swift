@@ -26,7 +26,8 @@ package struct Burst: ParsableCommand {
         version: "burst \(Invocation.version)",
         subcommands: [
             Submit.self, Run.self, Wait.self, Cancel.self, Hold.self, Release.self, Requeue.self, Queue.self,
-            ShowVerb.self, Trace.self, HistoryVerb.self, Reconfigure.self, Shutdown.self, Fsck.self, InstallLinks.self,
+            ShowVerb.self, Trace.self, HistoryVerb.self, Reconfigure.self, Shutdown.self, Fsck.self, Pool.self,
+            InstallLinks.self,
         ])
 
     package init() {}

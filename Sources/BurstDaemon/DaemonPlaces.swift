@@ -4,28 +4,20 @@ import Glibc
 /// Where configuration, state and socket are unless an option says otherwise.
 package enum DaemonPlaces {
     package static func config(uid: UInt32 = geteuid(), environment: [String: String]) -> String {
-        if uid == 0 { return "/etc/burst" }
-        return (folder("XDG_CONFIG_HOME", environment) ?? home(uid, environment) + "/.config") + "/burst"
+        ConfigPlaces.folder(uid: uid, environment: environment)
     }
 
     package static func state(uid: UInt32 = geteuid(), environment: [String: String]) -> String {
         if uid == 0 { return "/var/lib/burst" }
-        return (folder("XDG_STATE_HOME", environment) ?? home(uid, environment) + "/.local/state") + "/burst"
+        let folder =
+            ConfigPlaces.absolute("XDG_STATE_HOME", environment)
+            ?? ConfigPlaces.home(uid, environment) + "/.local/state"
+        return folder + "/burst"
     }
 
     /// Nil: an ordinary user without XDG_RUNTIME_DIR has no place for a socket.
     package static func socket(uid: UInt32 = geteuid(), environment: [String: String]) -> String? {
         SocketPlaces.own(uid: uid, environment: environment)
-    }
-
-    /// What the XDG base directory specification says: a relative one counts for nothing.
-    private static func folder(_ name: String, _ environment: [String: String]) -> String? {
-        environment[name].flatMap { $0.hasPrefix("/") ? $0 : nil }
-    }
-
-    private static func home(_ uid: UInt32, _ environment: [String: String]) -> String {
-        if let home = folder("HOME", environment) { return home }
-        return getpwuid(uid).map { String(cString: $0.pointee.pw_dir) } ?? ""
     }
 
     /// The environment; a name that stands twice counts as it stands first.

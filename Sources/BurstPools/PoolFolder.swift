@@ -77,7 +77,7 @@ package final class PoolFolder: Sendable {
         if isOnRoot, !onRoot {
             throw PoolFault(
                 .impossible, path, "lies on the root file system",
-                "mount a file system of its own there, or say that the root file system is meant")
+                "mount a file system of its own there, or say so with --on-root")
         }
         let allowed: Set<String> = [".bb", "buffers", "mnt", "lost+found"]
         if let stranger = Files.names(root).first(where: { !allowed.contains($0) }) {

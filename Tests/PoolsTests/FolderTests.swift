@@ -97,7 +97,7 @@ import Testing
         #expect(
             refusal { try PoolFolder.create(bench.settings, now: PoolBench.now) }
                 == "\(bench.path): lies on the root file system; mount a file system of its own there,"
-                + " or say that the root file system is meant")
+                + " or say so with --on-root")
         try PoolFolder.create(bench.settings, now: PoolBench.now, onRoot: true)
         #expect(faults(bench) == [])
     }
