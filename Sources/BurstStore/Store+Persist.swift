@@ -119,7 +119,7 @@ struct Scribe {
         try run(
             "INSERT INTO calls(id, function, job_id, arguments, at, limit_seconds) VALUES (?, ?, ?, ?, ?, ?)",
             [
-                Int64(start.id.number), start.function.rawValue, whole(start.jobID), try json(start.arguments),
+                Int64(start.id.number), start.function.rawValue, whole(start.jobID), Self.json(start.arguments),
                 start.at.milliseconds, whole(start.limitSeconds),
             ])
     }
@@ -132,7 +132,8 @@ struct Scribe {
             """,
             [
                 whole(end.pid), end.startedMicroseconds, end.durationMicroseconds, end.outcome, end.status,
-                end.message, end.printed, try json(end.log), Int64(end.id.number),
+                end.message, end.printed, end.log.isEmpty ? "[]" : try json(end.log),
+                Int64(end.id.number),
             ])
     }
 
@@ -148,6 +149,25 @@ struct Scribe {
 
     private func json(_ value: some Encodable) throws -> String {
         String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    /// As `JSONEncoder` would have it; there are nine of these in the life of a buffer.
+    static func json(_ texts: [String]) -> String {
+        var bytes: [UInt8] = [UInt8(ascii: "[")]
+        for text in texts {
+            if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
+            bytes.append(UInt8(ascii: "\""))
+            for byte in text.utf8 {
+                switch byte {
+                case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
+                case 0..<0x20: bytes += Array("\\u00\(byte < 16 ? "0" : "")\(String(byte, radix: 16))".utf8)
+                default: bytes.append(byte)
+                }
+            }
+            bytes.append(UInt8(ascii: "\""))
+        }
+        bytes.append(UInt8(ascii: "]"))
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// SQLite's texts end at a NUL byte, which a hook may well print.

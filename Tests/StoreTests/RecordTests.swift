@@ -1,7 +1,9 @@
 import BurstEngine
 import BurstModel
-import BurstStore
+import FoundationEssentials
 import Testing
+
+@testable import BurstStore
 
 /// What is handed over comes back.
 @Suite struct RecordTests {
@@ -153,5 +155,19 @@ import Testing
         try there.store.persist(jobs.map { .job($0) })
         #expect(try there.store.recover().jobs == jobs)
         #expect(try there.store.recover().nextJobID == 101)
+    }
+
+    @Test(arguments: [
+        [], [""], ["a", "b c", "/x/y"],
+        ["\"quoted\" \\ back", "tab\tline\nreturn\r", "\u{1}\u{1F}\u{7F}", "漢字 👩\u{200D}👧"],
+    ])
+    func listsOfTextsAreJSON(texts: [String]) throws {
+        let json = Scribe.json(texts)
+        #expect(try JSONDecoder().decode([String].self, from: Data(json.utf8)) == texts)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        if !texts.contains(where: { $0.utf8.contains { $0 < 0x20 } }) {
+            #expect(json == String(decoding: try encoder.encode(texts), as: UTF8.self))
+        }
     }
 }
