@@ -48,6 +48,7 @@ let package = Package(
         .executable(name: "burst", targets: ["burst"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
         .executable(name: "burst-stepd", targets: ["burst-stepd"]),
+        .executable(name: "burst-stage", targets: ["burst-stage"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -74,6 +75,10 @@ let package = Package(
         module("BurstStore", "BurstModel", "BurstEngine", grdb, sqlite),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstSteps", "CSys"),
+        // Moves data as the job's user. No Foundation and no package of others: it starts often, and before its first
+        // statement there is no thread.
+        module("BurstStaging", "CSys"),
+        program("burst-stage", "BurstStaging"),
         // C alone, and linked with nothing: one of them starts with every batch script, and Swift's library, which
         // would be linked else, triples what that costs.
         .executableTarget(
@@ -138,6 +143,7 @@ let package = Package(
         tests("StepsTests", "BurstSteps", "BurstTestSupport", "burst-stepd", "steps-probe"),
         .executableTarget(
             name: "steps-probe", dependencies: ["BurstSteps"], path: "Tests/steps-probe", swiftSettings: settings),
+        tests("StagingTests", "BurstStaging", "BurstTestSupport", "CSys", "burst-stage"),
         tests(
             "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
             exclude: ["Upgrades"]),

@@ -46,10 +46,11 @@ struct Anchors {
             let steps = FileName.steps(path)
             for (index, word) in steps.enumerated() {
                 let name = chars(word)
-                defer { close(at) }
-                wasMade = faccessat(at, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT
+                let above = at
+                defer { close(above) }
+                wasMade = faccessat(above, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT
                 if wasMade, index == steps.count - 1 { try willMake() }
-                at = try step(below: at, name, makes: wasMade)
+                at = try step(below: above, name, makes: wasMade)
             }
             return (at, wasMade)
         case .parallel(let path):

@@ -76,8 +76,8 @@ struct Identity: Hashable, Sendable {
         changed = status.st_ctim.nanoseconds
     }
 
-    /// The key of a file of this identity below that directory. The device's number is left out: it may be another after
-    /// the file system was mounted again.
+    /// The key of a file of this identity below that directory. The device's number is left out: it may be another
+    /// one after the file system was mounted again.
     func key(_ directory: Key, _ name: UnsafePointer<CChar>) -> Key {
         var key = directory
         key.mix(UnsafeRawBufferPointer(start: name, count: strlen(name)))

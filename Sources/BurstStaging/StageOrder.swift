@@ -1,4 +1,5 @@
-/// What a copy worker is to do: one phase of one session (staging.md §4.4). Read from standard input, a setting a line.
+/// What a copy worker is to do: one phase of one session (staging.md §4.4). Read from standard input, a line for each
+/// setting.
 package struct StageOrder: Hashable, Sendable {
     package enum Phase: String, Hashable, Sendable {
         case stageIn = "stage-in"

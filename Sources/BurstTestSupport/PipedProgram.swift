@@ -91,6 +91,18 @@ package final class PipedProgram {
         input = -1
     }
 
+    /// Writes to standard input; needs `keepsInput`. False: nobody reads it any more.
+    @discardableResult package func send(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { write(input, $0.baseAddress! + written, $0.count - written) }
+            guard count > 0 else { return false }
+            written += count
+        }
+        return true
+    }
+
     /// Closes the reading end of standard output, as `head` does when it has enough.
     package func closeOutput() {
         if readers[0] >= 0 { close(readers[0]) }
