@@ -14,6 +14,8 @@ final class Batch: @unchecked Sendable {
         var size: Int64
         /// When the source was changed, nanoseconds since 1970.
         var modified: Int64
+        /// Allocated, of 512 bytes.
+        var blocks: UInt32
         var nameOffset: UInt32
         /// The same as `nameOffset` where the target has the source's name.
         var targetOffset: UInt32
@@ -29,7 +31,6 @@ final class Batch: @unchecked Sendable {
         var end: Int
     }
 
-    static let entriesMax = 1000
     static let bytesMax: Int64 = 64 << 20
     static let partsMax = 128
 
@@ -57,7 +58,7 @@ final class Batch: @unchecked Sendable {
     /// The directory waits for this batch from now on.
     func add(
         _ directory: Directory, _ name: UnsafePointer<CChar>, target: UnsafePointer<CChar>? = nil, _ kind: Kind,
-        size: Int64, modified: Int64, group: LinkGroup? = nil, isRecorded: Bool = false
+        size: Int64, blocks: Int64 = 0, modified: Int64, group: LinkGroup? = nil, isRecorded: Bool = false
     ) {
         if parts.last?.directory !== directory {
             directory.pending.wrappingAdd(1, ordering: .relaxed)
@@ -71,7 +72,8 @@ final class Batch: @unchecked Sendable {
         }
         entries.append(
             Entry(
-                size: size, modified: modified, nameOffset: offset, targetOffset: target.map(keep) ?? offset,
+                size: size, modified: modified, blocks: UInt32(clamping: blocks), nameOffset: offset,
+                targetOffset: target.map(keep) ?? offset,
                 group: number, kind: kind,
                 isRecorded: isRecorded))
         parts[parts.count - 1].end = entries.count

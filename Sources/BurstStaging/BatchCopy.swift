@@ -469,6 +469,8 @@ struct BatchCopy: ~Copyable {
             run.progress.filesDone.wrappingAdd(1, ordering: .relaxed)
             // What was planned; a file that changed since is another one as a whole.
             run.progress.bytesDone.wrappingAdd(Int(entry.size), ordering: .relaxed)
+            run.progress.workDone.wrappingAdd(
+                Progress.work(size: entry.size, blocks: Int64(entry.blocks)), ordering: .relaxed)
         } else {
             run.progress.linksDone.wrappingAdd(1, ordering: .relaxed)
         }

@@ -17,6 +17,8 @@ package final class Journal: Sendable {
         /// Of its temporary file.
         package var number: UInt64
         package var done: Set<UInt32> = []
+
+        package init(number: UInt64) { self.number = number }
     }
 
     /// What an earlier life left.
@@ -39,6 +41,19 @@ package final class Journal: Sendable {
         package var degraded: UInt64
         /// Over the names, types and metadata of all that was staged, in any order.
         package var tree: Key
+
+        package init(
+            files: UInt64, directories: UInt64, links: UInt64, bytes: UInt64, skipped: UInt64, degraded: UInt64,
+            tree: Key
+        ) {
+            self.files = files
+            self.directories = directories
+            self.links = links
+            self.bytes = bytes
+            self.skipped = skipped
+            self.degraded = degraded
+            self.tree = tree
+        }
     }
 
     package enum Record: Hashable, Sendable {

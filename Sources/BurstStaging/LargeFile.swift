@@ -5,13 +5,13 @@ import Synchronization
 /// A file of 256 MiB or more: copied in parts of 64 MiB by several threads, each part noted once it is on the disk, so
 /// that a later life goes on where this one ended (staging.md §4.4, step 2).
 final class LargeFile: @unchecked Sendable {
-    static let bytesMin: Int64 = 256 << 20
-    static let partBytes: Int64 = 64 << 20
-
     private let directory: Directory
     private let name: [CChar]
     private let targetName: [CChar]
     private let planned: Int64
+    /// What copying it takes, as `Progress.work`.
+    private let work: Int
+    private let partBytes: Int64
     private let group: LinkGroup?
     private let isRecorded: Bool
     private let state = Guarded(State())
@@ -28,6 +28,7 @@ final class LargeFile: @unchecked Sendable {
         var next: Int64 = 0
         var done: Set<UInt32> = []
         var inParts = 0
+        var work = 0
         var running = 0
         var isExhausted = false
         var isEnding = false
@@ -40,13 +41,15 @@ final class LargeFile: @unchecked Sendable {
     /// The directory waits for it from now on.
     init(
         _ directory: Directory, _ name: UnsafePointer<CChar>, target: UnsafePointer<CChar>, size: Int64,
-        group: LinkGroup?, isRecorded: Bool
+        work: Int, partBytes: Int64, group: LinkGroup?, isRecorded: Bool
     ) {
         directory.pending.wrappingAdd(1, ordering: .relaxed)
         self.directory = directory
         self.name = chars(bytes(name))
         targetName = chars(bytes(target))
         planned = size
+        self.work = work
+        self.partBytes = partBytes
         self.group = group
         self.isRecorded = isRecorded
     }
@@ -121,15 +124,16 @@ final class LargeFile: @unchecked Sendable {
         if tries == 1, let past = run.past.large[key],
             let there = try reopen(folder, run.temporaries.name(past.number), size)
         {
-            let copied = past.done.reduce(0) { $0 + Int(Self.length(of: $1, size)) }
+            let copied = past.done.reduce(0) { $0 + Int(length(of: $1, size)) }
             state.with { state in
                 state.target = there
                 state.number = past.number
                 state.done = past.done
                 state.inParts = copied
+                state.work = share(copied)
             }
             run.progress.bytesSkipped.wrappingAdd(copied, ordering: .relaxed)
-            run.progress.bytesInParts.wrappingAdd(copied, ordering: .relaxed)
+            run.progress.workInParts.wrappingAdd(share(copied), ordering: .relaxed)
         } else {
             let (to, number) = try worker.makeTemporary(folder)
             state.with { state in
@@ -172,9 +176,12 @@ final class LargeFile: @unchecked Sendable {
         return nil
     }
 
-    private static func length(of part: UInt32, _ size: Int64) -> Int64 {
+    private func length(of part: UInt32, _ size: Int64) -> Int64 {
         max(0, min(partBytes, size - Int64(part) * partBytes))
     }
+
+    /// Of the file's work, what so many of its bytes are.
+    private func share(_ bytes: Int) -> Int { Int(Double(bytes) / Double(max(1, planned)) * Double(work)) }
 
     // MARK: Parts
 
@@ -205,10 +212,11 @@ final class LargeFile: @unchecked Sendable {
                     state.fault = state.fault ?? fault
                     state.isExhausted = true
                 } else {
-                    let length = Int(Self.length(of: part, Int64(state.status.st_size)))
+                    let length = Int(length(of: part, Int64(state.status.st_size)))
                     state.done.insert(part)
                     state.inParts += length
-                    run.progress.bytesInParts.wrappingAdd(length, ordering: .relaxed)
+                    run.progress.workInParts.wrappingAdd(share(length), ordering: .relaxed)
+                    state.work += share(length)
                 }
                 guard state.isExhausted, state.running == 0, !state.isEnding else { return false }
                 state.isEnding = true
@@ -226,8 +234,8 @@ final class LargeFile: @unchecked Sendable {
             let size = Int64(state.status.st_size)
             if run.isStopping { state.isExhausted = true }
             while !state.isExhausted {
-                let index = UInt32(state.next / Self.partBytes)
-                let end = min(size, Int64(index + 1) * Self.partBytes)
+                let index = UInt32(state.next / partBytes)
+                let end = min(size, Int64(index + 1) * partBytes)
                 if state.next >= size {
                     state.isExhausted = true
                 } else if state.done.contains(index) {
@@ -238,7 +246,7 @@ final class LargeFile: @unchecked Sendable {
                         if errno != ENXIO { state.fault = SystemFault("lseek") }
                         state.isExhausted = true
                     } else if data >= end {
-                        state.next = data / Self.partBytes * Self.partBytes
+                        state.next = data / partBytes * partBytes
                     } else {
                         state.next = end
                         state.running += 1
@@ -258,8 +266,8 @@ final class LargeFile: @unchecked Sendable {
 
     private func copy(_ part: UInt32, _ work: State, _ worker: CopyWorker) throws(SystemFault) {
         let run = worker.run
-        let start = Int64(part) * Self.partBytes
-        let end = start + Self.length(of: part, Int64(work.status.st_size))
+        let start = Int64(part) * partBytes
+        let end = start + length(of: part, Int64(work.status.st_size))
         worker.show(directory, name, planned, done: Int64(work.inParts))
         defer { worker.hide() }
         var isPlain = work.isPlain
@@ -342,8 +350,9 @@ final class LargeFile: @unchecked Sendable {
                 Glibc.close(state.target)
                 if !keepsTemporary { unlinkat(state.folder, worker.run.temporaries.name(state.number), 0) }
             }
-            worker.run.progress.bytesInParts.wrappingSubtract(state.inParts, ordering: .relaxed)
+            worker.run.progress.workInParts.wrappingSubtract(state.work, ordering: .relaxed)
             state.inParts = 0
+            state.work = 0
             state.source = -1
             state.target = -1
         }
@@ -360,6 +369,7 @@ final class LargeFile: @unchecked Sendable {
         run.addToTree(key)
         run.progress.filesDone.wrappingAdd(1, ordering: .relaxed)
         run.progress.bytesDone.wrappingAdd(Int(planned), ordering: .relaxed)
+        run.progress.workDone.wrappingAdd(work, ordering: .relaxed)
         if let group {
             for (other, link) in group.finish(directory, targetName) {
                 let batch = Batch()

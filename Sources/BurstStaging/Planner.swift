@@ -180,16 +180,21 @@ final class Planner {
         let size = Int64(status.st_size)
         progress.filesTotal.wrappingAdd(1, ordering: .relaxed)
         progress.bytesTotal.wrappingAdd(Int(size), ordering: .relaxed)
-        needs(UInt64(max(0, min(size, Int64(status.st_blocks) * 512))), inodes: 1)
+        let work = Progress.work(size: size, blocks: Int64(status.st_blocks))
+        needs(UInt64(work), inodes: 1)
+        progress.workTotal.wrappingAdd(work, ordering: .relaxed)
         let isRecorded =
             !run.past.done.isEmpty && run.past.done.contains(Identity(status).key(directory.key, target))
-        if size >= LargeFile.bytesMin {
+        if size >= run.order.largeBytes {
             run.queue.push(
-                LargeFile(directory, name, target: target, size: size, group: group, isRecorded: isRecorded))
+                LargeFile(
+                    directory, name, target: target, size: size, work: work, partBytes: run.order.partBytes,
+                    group: group, isRecorded: isRecorded))
             return
         }
         batch.add(
-            directory, name, target: name == target ? nil : target, .file, size: size, modified: modified,
+            directory, name, target: name == target ? nil : target, .file, size: size,
+            blocks: Int64(status.st_blocks), modified: modified,
             group: group, isRecorded: isRecorded)
         pushIfFull()
     }
@@ -211,7 +216,7 @@ final class Planner {
     }
 
     private func pushIfFull() {
-        if batch.isFull(most: Batch.entriesMax) {
+        if batch.isFull(most: run.order.batchFiles) {
             push()
         } else if batch.entries.count % Self.hungryEntries == 0, run.queue.isHungry {
             push()

@@ -23,8 +23,13 @@ final class Progress: Sendable {
     let retries = Atomic<Int>(0)
     let degraded = Atomic<Int>(0)
     let isPlanned = Atomic<Bool>(false)
+    /// What percent and the time left go by: allocated bytes, for holes cost nothing.
+    let workTotal = Atomic<Int>(0)
+    let workDone = Atomic<Int>(0)
     /// Parts of large files that are on the disk and not yet under the final name.
-    let bytesInParts = Atomic<Int>(0)
+    let workInParts = Atomic<Int>(0)
+
+    static func work(size: Int64, blocks: Int64) -> Int { Int(max(0, min(size, blocks * 512))) }
 
     /// A file that is being copied and takes a while.
     struct Active {
@@ -48,6 +53,7 @@ struct ProgressLines {
     let startedAt: Int64
     private var samples: [(at: Int64, bytes: Int)] = []
     private var highestPercent = 0
+    private var shareAtStart: Double?
     private static let rateSeconds: Int64 = 10
     private static let activeMax = 8
     /// A line fits a pipe at once.
@@ -77,17 +83,19 @@ struct ProgressLines {
         let bytesTotal = progress.bytesTotal.load(ordering: .relaxed)
         let bytesDone = progress.bytesDone.load(ordering: .relaxed)
         let bytesSkipped = progress.bytesSkipped.load(ordering: .relaxed)
-        let inParts = progress.bytesInParts.load(ordering: .relaxed)
+        let workTotal = progress.workTotal.load(ordering: .relaxed)
+        let work = progress.workDone.load(ordering: .relaxed) + progress.workInParts.load(ordering: .relaxed)
         let isPlanned = progress.isPlanned.load(ordering: .relaxed)
-        let share = Self.share(bytesDone + inParts, bytesTotal, filesDone, filesTotal)
+        let share = Self.share(work, workTotal, filesDone, filesTotal)
+        if shareAtStart == nil, share > 0 { shareAtStart = moved == 0 ? share : 0 }
         // A file that has to be copied again takes its parts back; what is shown does not go back.
         highestPercent = max(highestPercent, min(99, Int(share * 100)))
         let percent = isComplete ? 100 : highestPercent
         var eta = "null"
-        let doneHere = Double(bytesDone + inParts - bytesSkipped)
-        if isPlanned || share >= 0.05, doneHere > 0 || filesDone > 0 {
-            let left = max(0, 1 - share)
-            eta = share > 0 ? String(Int((seconds / share * left).rounded(.up))) : "null"
+        // What an earlier life did says nothing of this one's speed.
+        let shareHere = share - (shareAtStart ?? 0)
+        if isPlanned || share >= 0.05, shareHere > 0 {
+            eta = String(Int((seconds / shareHere * max(0, 1 - share)).rounded(.up)))
         }
         var fields: [(String, String)] = [
             ("token", json(order.token)), ("user", String(geteuid())), ("phase", json(order.phase.rawValue)),
@@ -131,9 +139,8 @@ struct ProgressLines {
         return line + "]}\n"
     }
 
-    /// By bytes, with a share for each file since a small one costs as much as some of its bytes would.
-    private static func share(_ bytes: Int, _ bytesTotal: Int, _ files: Int, _ filesTotal: Int) -> Double {
-        if bytesTotal > 0 { return min(1, Double(bytes) / Double(bytesTotal)) }
+    private static func share(_ work: Int, _ workTotal: Int, _ files: Int, _ filesTotal: Int) -> Double {
+        if workTotal > 0 { return min(1, Double(work) / Double(workTotal)) }
         return filesTotal > 0 ? Double(files) / Double(filesTotal) : 0
     }
 

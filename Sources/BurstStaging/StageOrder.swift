@@ -76,6 +76,11 @@ package struct StageOrder: Hashable, Sendable {
     package var capacityBytes: UInt64 = 0
     package var capacityInodes: UInt64 = 0
     package var transfers: [Transfer] = []
+    /// Files of at least this many bytes are copied in parts, each of so many; a multiple of the stripe is best.
+    package var largeBytes: Int64 = 256 << 20
+    package var partBytes: Int64 = 64 << 20
+    /// Small files that are made durable together, at most.
+    package var batchFiles = 1000
 
     /// How fast it may be; nil: as fast as it can.
     package struct Rate: Hashable, Sendable {
@@ -102,6 +107,7 @@ package struct StageOrder: Hashable, Sendable {
 
     package static let tokenBytesMax = 64
     package static let threadsMax = 256
+    package static let batchFilesMax = 10_000
     package static let transfersMax = 4096
     package static let lineBytesMax = 64 << 10
     package static let pathBytesMax = 4095
@@ -193,6 +199,14 @@ package struct StageOrderParser {
         case "retries": order.retry.tries = Int(try number(text, key, max: 100))
         case "retry-first-ms": order.retry.firstMilliseconds = Int(try number(text, key, max: 3_600_000))
         case "retry-last-ms": order.retry.lastMilliseconds = Int(try number(text, key, max: 3_600_000))
+        case "large-bytes": order.largeBytes = Int64(try number(text, key, max: 1 << 50))
+        case "part-bytes":
+            let bytes = try number(text, key, max: 1 << 40)
+            guard bytes >= 4096, bytes % 4096 == 0 else { throw fault("part-bytes is a multiple of 4096") }
+            order.partBytes = Int64(bytes)
+        case "batch-files":
+            order.batchFiles = Int(try number(text, key, max: UInt64(StageOrder.batchFilesMax)))
+            guard order.batchFiles > 0 else { throw fault("batch-files is at least 1") }
         case "capacity": order.capacityBytes = try number(text, key)
         case "inodes": order.capacityInodes = try number(text, key)
         default: throw fault("\(FileName.shown(key.utf8)) is no setting")

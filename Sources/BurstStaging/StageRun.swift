@@ -70,7 +70,7 @@ final class StageRun: Sendable {
         let syncsAtOnce = order.phase == .stageIn && order.durability == .batch
         bufferSync = syncsAtOnce ? GroupSync(buffer) : nil
         let held = filesMax / 2 / threads / (order.verify == .readback ? 2 : 1)
-        heldFilesMax = order.durability == .file ? 1 : max(1, min(Batch.entriesMax, held))
+        heldFilesMax = order.durability == .file ? 1 : max(1, min(order.batchFiles, held))
     }
 
     var isResumed: Bool { past.starts > 0 }

@@ -314,6 +314,8 @@ extension StageOrder {
         key.mix(Array(token.utf8))
         key.mix(generation)
         key.mix(Array(phase.rawValue.utf8))
+        // The journal counts parts.
+        key.mix(UInt64(partBytes))
         for transfer in transfers {
             key.mix(Array(transfer.kind.rawValue.utf8))
             for place in [transfer.source, transfer.destination] {

@@ -93,6 +93,8 @@ package final class PipedProgram {
 
     /// Writes to standard input; needs `keepsInput`. False: nobody reads it any more.
     @discardableResult package func send(_ text: String) -> Bool {
+        // One that has ended must not end the tests.
+        Glibc.signal(SIGPIPE, SIG_IGN)
         let bytes = Array(text.utf8)
         var written = 0
         while written < bytes.count {
@@ -142,7 +144,8 @@ package final class PipedProgram {
             end: end, output: output, errors: errors, seconds: Double(PseudoTerminal.now - started) / 1e9)
     }
 
-    private var hasEnded: Bool {
+    /// Whether it has ended by now.
+    package var hasEnded: Bool {
         if end != nil { return true }
         var status: Int32 = 0
         guard waitpid(pid, &status, WNOHANG) == pid else { return false }

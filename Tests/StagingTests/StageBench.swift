@@ -15,7 +15,7 @@ final class StageBench: Sendable {
         static let isRoot = geteuid() == 0
         static let current = isRoot ? Owner(uid: 64_001, gid: 64_001, further: 64_007) : ourselves
 
-        private static var ourselves: Owner {
+        static var ourselves: Owner {
             var groups = [gid_t](repeating: 0, count: 1024)
             let count = getgroups(1024, &groups)
             return Owner(
@@ -24,7 +24,7 @@ final class StageBench: Sendable {
     }
 
     let folder: TemporaryFolder
-    let owner = Owner.current
+    let owner: Owner
     let token: String
 
     var source: String { folder("source") }
@@ -33,8 +33,10 @@ final class StageBench: Sendable {
     var journal: String { folder("own/journal") }
     var report: String { folder("own/report") }
 
-    init(token: String = "4711") throws {
+    /// - Parameter isOurs: whatever there is belongs to whom the tests run as; for copies in this process.
+    init(token: String = "4711", isOurs: Bool = false) throws {
         self.token = token
+        owner = isOurs ? .ourselves : .current
         folder = try TemporaryFolder("burst-stage", openToOthers: true)
         for name in ["source", "buffer", "own"] {
             folder.makeFolder(name)
