@@ -9,6 +9,12 @@ package struct ListFile {
         package var destination: [UInt8]
         /// From 1: the line, or the pair in the form with bytes 0.
         package var number: Int
+
+        package init(source: [UInt8], destination: [UInt8], number: Int) {
+            self.source = source
+            self.destination = destination
+            self.number = number
+        }
     }
 
     package struct Fault: Error, Hashable, Sendable, CustomStringConvertible {

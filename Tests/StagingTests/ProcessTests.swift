@@ -120,7 +120,8 @@ import Testing
         let bench = try StageBench()
         let rate: Int64 = 8_000_000
         bench.makeFile("\(bench.source)/large", StageBench.content(100_000_000, seed: 1))
-        let program = try bench.start(bench.order("bytes-per-second \(rate)", "large-bytes 4000000"))
+        let program = try bench.start(
+            bench.order("bytes-per-second \(rate)", "large-bytes 4000000", "part-bytes 1048576"))
         func moved() throws -> Int64 { try number(program, "bytes_moved") }
         func lines(_ more: Int) -> Bool {
             let count = program.lines.count
@@ -135,6 +136,10 @@ import Testing
             Double((clock.now - from).components.seconds) + Double((clock.now - from).components.attoseconds) / 1e18
         let found = Double(try moved() - first) / seconds
         #expect(abs(found / Double(rate) - 1) < 0.05, "\(found) bytes a second")
+        // What is left, at this rate.
+        let left = Double(100_000_000 - (try moved())) / Double(rate)
+        let eta = Double(try number(program, "eta"))
+        #expect(abs(eta - left) < 0.2 * left + 1, "\(eta) s for \(left) s")
         program.send("throttle 0 -\n")
         #expect(lines(2))
         let paused = try moved()
