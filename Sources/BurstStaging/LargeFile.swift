@@ -30,6 +30,9 @@ final class LargeFile: @unchecked Sendable {
         var inParts = 0
         var work = 0
         var running = 0
+        /// Copied and not yet on the disk, with the sums of what was read.
+        var unsynced: [(part: UInt32, sum: UInt32)] = []
+        var isSyncing = false
         var isExhausted = false
         var isEnding = false
         var fault: SystemFault?
@@ -115,6 +118,8 @@ final class LargeFile: @unchecked Sendable {
             state.isEnding = false
             state.fault = nil
             state.done = []
+            state.unsynced = []
+            state.isSyncing = false
             state.holes = ByteCopy.Holes(from, status)
             state.tries += 1
             return state.tries
@@ -211,12 +216,6 @@ final class LargeFile: @unchecked Sendable {
                 if let fault {
                     state.fault = state.fault ?? fault
                     state.isExhausted = true
-                } else {
-                    let length = Int(length(of: part, Int64(state.status.st_size)))
-                    state.done.insert(part)
-                    state.inParts += length
-                    run.progress.workInParts.wrappingAdd(share(length), ordering: .relaxed)
-                    state.work += share(length)
                 }
                 guard state.isExhausted, state.running == 0, !state.isEnding else { return false }
                 state.isEnding = true
@@ -272,33 +271,81 @@ final class LargeFile: @unchecked Sendable {
         defer { worker.hide() }
         var isPlain = work.isPlain
         var attempt = 1
+        var sum: UInt32 = 0
         while true {
             do throws(SystemFault) {
                 let rules = ByteCopy.Rules(verify: run.order.verify, isPlain: isPlain)
-                let sum = try worker.bytesOf.copy(
+                sum = try worker.bytesOf.copy(
                     work.source, work.target, from: start, to: end, holes: work.holes, rules: rules)
                 try run.seam?(.copied, work.target)
-                if run.syncs {
-                    _ = try check(fdatasync(work.target), "fdatasync")
-                    try run.seam?(.synced, work.target)
+                // Read back it is once it is on the disk.
+                if run.order.verify == .inline, try !isRight(part, sum, work, worker) {
+                    guard !isPlain else { throw SystemFault.damaged }
+                    isPlain = true
+                    continue
                 }
-                if run.order.verify >= .inline {
-                    let there = try worker.bytesOf.sum(
-                        of: work.target, like: work.source, from: start, to: end, holes: work.holes,
-                        drops: run.order.verify == .readback)
-                    if there != sum, try worker.isSame(work.source, work.status) {
-                        guard !isPlain else { throw SystemFault.damaged }
-                        isPlain = true
-                        continue
-                    }
-                    run.progress.bytesVerified.wrappingAdd(Int(end - start), ordering: .relaxed)
-                }
-                guard run.note(.part(work.key, index: part)) else { throw SystemFault.cancelled }
-                return
+                break
             } catch {
                 guard run.waits(afterTry: attempt, error) else { throw error }
                 attempt += 1
             }
+        }
+        // A sync that fails tells nothing of which part is lost: then all of the file is copied again.
+        try noteCopied(part, sum, work, worker)
+    }
+
+    /// What is in the target is what was read. A source that has changed is looked at in the end.
+    private func isRight(
+        _ part: UInt32, _ sum: UInt32, _ work: State, _ worker: CopyWorker
+    ) throws(SystemFault) -> Bool {
+        let start = Int64(part) * partBytes
+        let end = start + length(of: part, Int64(work.status.st_size))
+        let there = try worker.bytesOf.sum(
+            of: work.target, like: work.source, from: start, to: end, holes: work.holes,
+            drops: worker.run.order.verify == .readback)
+        if there != sum, try worker.isSame(work.source, work.status) { return false }
+        worker.run.progress.bytesVerified.wrappingAdd(Int(end - start), ordering: .relaxed)
+        return true
+    }
+
+    /// One sync is for several parts, and one thread does it while the others go on: each sync holds up all writes.
+    private func noteCopied(
+        _ part: UInt32, _ sum: UInt32, _ work: State, _ worker: CopyWorker
+    ) throws(SystemFault) {
+        let run = worker.run
+        let parts = state.with { state -> [(part: UInt32, sum: UInt32)] in
+            state.unsynced.append((part, sum))
+            guard !run.syncs || (!state.isSyncing && state.unsynced.count >= Self.partsPerSync) else { return [] }
+            state.isSyncing = run.syncs
+            defer { state.unsynced = [] }
+            return state.unsynced
+        }
+        if !parts.isEmpty { try noteDone(parts, work, worker) }
+    }
+
+    private static let partsPerSync = 3
+
+    private func noteDone(
+        _ parts: [(part: UInt32, sum: UInt32)], _ work: State, _ worker: CopyWorker
+    ) throws(SystemFault) {
+        let run = worker.run
+        defer { state.with { $0.isSyncing = false } }
+        if run.syncs {
+            _ = try check(fdatasync(work.target), "fdatasync")
+            try run.seam?(.synced, work.target)
+        }
+        for (part, sum) in parts {
+            if run.order.verify == .readback, try !isRight(part, sum, work, worker) {
+                throw SystemFault.damaged
+            }
+            guard run.note(.part(work.key, index: part)) else { throw .cancelled }
+            let bytes = Int(length(of: part, Int64(work.status.st_size)))
+            state.with { state in
+                state.done.insert(part)
+                state.inParts += bytes
+                state.work += share(bytes)
+            }
+            run.progress.workInParts.wrappingAdd(share(bytes), ordering: .relaxed)
         }
     }
 
@@ -311,6 +358,7 @@ final class LargeFile: @unchecked Sendable {
         do throws(SystemFault) {
             if run.isStopping { throw SystemFault.cancelled }
             if let fault = work.fault { throw fault }
+            if !work.unsynced.isEmpty { try noteDone(work.unsynced, work, worker) }
             let group = directory.groupOfNew
             let degraded = try worker.metadata.apply(
                 work.status, from: work.source, to: work.target, group: group, mode: 0o600,

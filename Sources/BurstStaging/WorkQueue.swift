@@ -13,7 +13,7 @@ final class WorkQueue: Sendable {
         var firstBatch = 0
         var large: [LargeFile] = []
         var firstLarge = 0
-        var active: [LargeFile] = []
+        var active: [Active] = []
         var weight = 0
         /// Taken and not yet returned.
         var working = 0
@@ -23,12 +23,19 @@ final class WorkQueue: Sendable {
         var isStopped = false
     }
 
+    private struct Active {
+        var file: LargeFile
+        var workers = 0
+    }
+
     private let state = Guarded(State())
     private let threads: Int
     /// Memory for the part of the plan that waits.
     static let weightMax = 64 << 20
     private static let largeWeight = 400
-    private static let openLargeMax = 2
+    private static let openLargeMax = 3
+    /// More threads than this wait for one file's lock rather than for the disk.
+    private static let workersPerFile = 3
 
     init(threads: Int) { self.threads = threads }
 
@@ -67,10 +74,10 @@ final class WorkQueue: Sendable {
     func stop() { state.change { $0.isStopped = true } }
 
     /// It is open: its parts may be taken.
-    func activate(_ file: LargeFile) { state.change { $0.active.append(file) } }
+    func activate(_ file: LargeFile) { state.change { $0.active.append(Active(file: file)) } }
 
     /// It has no further part to take.
-    func retire(_ file: LargeFile) { state.change { $0.active.removeAll { $0 === file } } }
+    func retire(_ file: LargeFile) { state.change { $0.active.removeAll { $0.file === file } } }
 
     /// The next work. Nil: all is done, or stopped.
     func take() -> Work? {
@@ -91,9 +98,13 @@ final class WorkQueue: Sendable {
         state.waiting = 0
         let hasBatches = state.firstBatch < state.batches.count
         let hasLarge = state.firstLarge < state.large.count
-        if let file = state.active.first, !hasBatches || state.onParts < max(1, threads / 2) {
+        if !hasBatches || state.onParts < max(1, threads / 2),
+            let least = state.active.indices.min(by: { state.active[$0].workers < state.active[$1].workers }),
+            state.active[least].workers < workersPerFile
+        {
             state.onParts += 1
-            return .part(file)
+            state.active[least].workers += 1
+            return .part(state.active[least].file)
         }
         if hasLarge, state.active.isEmpty || (!hasBatches && state.active.count < openLargeMax) {
             let file = state.large[state.firstLarge]
@@ -116,7 +127,9 @@ final class WorkQueue: Sendable {
     func done(_ work: Work) {
         state.change { state in
             state.working -= 1
-            if case .part = work { state.onParts -= 1 }
+            guard case .part(let file) = work else { return }
+            state.onParts -= 1
+            if let index = state.active.firstIndex(where: { $0.file === file }) { state.active[index].workers -= 1 }
         }
     }
 }
