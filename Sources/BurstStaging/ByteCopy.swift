@@ -16,7 +16,10 @@ struct ByteCopy: ~Copyable {
         var isPlain = false
     }
 
-    static let pieceBytes = 4 << 20
+    /// Small enough to stay in a processor's cache between the read and the write.
+    static let pieceBytes = 512 << 10
+    /// Moved by the kernel at once; a cancel is heard between two.
+    static let rangeBytes = 8 << 20
     /// Below this a read and a write cost less than a fast way's setup.
     static let fastBytesMin: Int64 = 128 << 10
     /// Zeros of this length, at places that divide by it, become holes where the source does not tell of its own.
@@ -129,7 +132,7 @@ struct ByteCopy: ~Copyable {
         var at = start
         while at < end, ways.range.load(ordering: .relaxed) {
             if isStopped() { throw SystemFault.cancelled }
-            let most = throttle.piece(2 * Self.pieceBytes)
+            let most = throttle.piece(Self.rangeBytes)
             let count = bb_copy_range(source, at, target, at, min(most, Int(clamping: end - at)))
             if count < 0 {
                 switch errno {

@@ -141,6 +141,7 @@ final class LargeFile: @unchecked Sendable {
             run.progress.workInParts.wrappingAdd(share(copied), ordering: .relaxed)
         } else {
             let (to, number) = try worker.makeTemporary(folder)
+            if run.order.verify == .readback { bb_read_in_order(to) }
             state.with { state in
                 state.target = to
                 state.number = number

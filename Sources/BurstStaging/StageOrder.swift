@@ -137,6 +137,10 @@ package struct StageOrderParser {
         }
         let words = Array(bytes).split(separator: UInt8(ascii: " ")).map(Array.init)
         guard let first = words.first else { throw fault("empty; a setting is `key value`, the last line is `end`") }
+        let letters = UInt8(ascii: "a")...UInt8(ascii: "z")
+        guard first.allSatisfy({ letters.contains($0) || $0 == UInt8(ascii: "-") }) else {
+            throw fault("\(FileName.shown(first)) is no setting")
+        }
         let key = String(decoding: first, as: UTF8.self)
         var values: [[UInt8]] = []
         for word in words.dropFirst() {

@@ -52,7 +52,7 @@ import Testing
         let usual = max(0.05, Double((time.now - began).components.attoseconds) / 1e18)
         var generator = SystemRandomNumberGenerator()
         var kills = 0
-        let wanted = StageBench.count("BURST_STAGE_KILLS", 40) / 2
+        let wanted = StageBench.count("BURST_STAGE_KILLS", 24) / 2
         while kills < wanted {
             unlink(bench.journal)
             StageBench.remove(target)
