@@ -32,7 +32,6 @@ final class Batch: @unchecked Sendable {
     }
 
     static let bytesMax: Int64 = 64 << 20
-    static let partsMax = 128
 
     private(set) var parts: [Part] = []
     private(set) var entries: [Entry] = []
@@ -51,8 +50,8 @@ final class Batch: @unchecked Sendable {
 
     var isEmpty: Bool { entries.isEmpty }
 
-    func isFull(most: Int) -> Bool {
-        entries.count >= most || bytes >= Self.bytesMax || parts.count >= Self.partsMax
+    func isFull(entries most: Int, parts: Int) -> Bool {
+        entries.count >= most || bytes >= Self.bytesMax || self.parts.count >= parts
     }
 
     /// The directory waits for this batch from now on.

@@ -27,8 +27,6 @@ final class Planner {
 
     /// A batch for threads that have nothing to do.
     private static let hungryEntries = 128
-    /// Folders of single files that are open at once.
-    private static let topsMax = 256
 
     init(_ run: StageRun, _ anchors: Anchors) {
         self.run = run
@@ -216,7 +214,7 @@ final class Planner {
     }
 
     private func pushIfFull() {
-        if batch.isFull(most: run.order.batchFiles) {
+        if batch.isFull(entries: run.order.batchFiles, parts: run.batchPartsMax) {
             push()
         } else if batch.entries.count % Self.hungryEntries == 0, run.queue.isHungry {
             push()
@@ -265,10 +263,10 @@ final class Planner {
 
     private func folder(_ index: Int, _ folders: Folders) throws(SystemFault) -> Directory {
         if let known = self.folders[folders] { return known }
-        if self.folders.count >= Self.topsMax {
+        if self.folders.count >= run.topsMax {
             forgetFolders()
             push()
-            run.cache.waitForTops(below: Self.topsMax) { run.isStopping }
+            run.cache.waitForTops(below: run.topsMax) { run.isStopping }
         }
         let source = try retrying { () throws(SystemFault) in try anchors.open(folders.source) }
         let target: Int32

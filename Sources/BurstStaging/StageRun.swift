@@ -40,6 +40,10 @@ final class StageRun: Sendable {
     let threads: Int
     /// How many copied files a thread may hold open until they are synced.
     let heldFilesMax: Int
+    /// Directories that one batch may hold files of.
+    let batchPartsMax: Int
+    /// Folders of single files that are open at once.
+    let topsMax: Int
     let seam: Seam?
 
     private let isStopped = Atomic<Bool>(false)
@@ -64,12 +68,15 @@ final class StageRun: Sendable {
         temporaries = Temporaries(token: order.token, generation: order.generation, start: past.starts)
         let isResumed = past.starts > 0
         cache = DirectoryCache(
-            most: max(16, min(512, filesMax / 8)),
+            most: max(8, min(512, filesMax / 16)),
             leftovers: isResumed
                 ? Leftovers(prefix: temporaries.prefix, kept: Set(past.large.values.map(\.number))) : nil)
         let syncsAtOnce = order.phase == .stageIn && order.durability == .batch
         bufferSync = syncsAtOnce ? GroupSync(buffer) : nil
-        let held = filesMax / 2 / threads / (order.verify == .readback ? 2 : 1)
+        // Together less than all: held files, two for each part of a batch, two for each top and each idle directory.
+        batchPartsMax = max(4, min(64, filesMax / 8 / threads))
+        topsMax = max(8, min(256, filesMax / 16))
+        let held = filesMax / 4 / threads / (order.verify == .readback ? 2 : 1)
         heldFilesMax = order.durability == .file ? 1 : max(1, min(order.batchFiles, held))
     }
 

@@ -22,6 +22,8 @@ package struct SystemFault: Error, Hashable, Sendable {
     package var kind: Kind {
         switch number {
         case EIO, ESTALE, ETIMEDOUT, EAGAIN: .transient
+        // Of this machine, not of the file.
+        case EMFILE, ENFILE, ENOMEM, EINTR: .transient
         case ENOSPC, EDQUOT: .full
         case ECANCELED: .cancelled
         default: .permanent

@@ -9,9 +9,10 @@ final class WorkQueue: Sendable {
     }
 
     private struct State {
-        var batches: [Batch] = []
+        /// Nil: taken, and not kept alive from here.
+        var batches: [Batch?] = []
         var firstBatch = 0
-        var large: [LargeFile] = []
+        var large: [LargeFile?] = []
         var firstLarge = 0
         var active: [Active] = []
         var weight = 0
@@ -106,14 +107,16 @@ final class WorkQueue: Sendable {
             state.active[least].workers += 1
             return .part(state.active[least].file)
         }
-        if hasLarge, state.active.isEmpty || (!hasBatches && state.active.count < openLargeMax) {
+        if hasLarge, state.active.isEmpty || (!hasBatches && state.active.count < openLargeMax),
             let file = state.large[state.firstLarge]
+        {
+            state.large[state.firstLarge] = nil
             state.firstLarge += 1
             state.weight -= largeWeight
             return .large(file)
         }
-        guard hasBatches else { return nil }
-        let batch = state.batches[state.firstBatch]
+        guard hasBatches, let batch = state.batches[state.firstBatch] else { return nil }
+        state.batches[state.firstBatch] = nil
         state.firstBatch += 1
         if state.firstBatch > 256 {
             state.batches.removeFirst(state.firstBatch)

@@ -165,6 +165,7 @@ import Testing
             known = program.lines.count
             let text = try #require(program.lines.last)
             let line = try JSON(text.utf8)
+            if line["result"] != .null { break }
             let percent = try #require(line["percent"].number)
             #expect(percent >= highest)
             #expect(percent < 100)
@@ -205,6 +206,35 @@ import Testing
         var count = 0
         while let entry = readdir(stream) { if entry.pointee.d_name.0 == 102 { count += 1 } }
         return count
+    }
+
+    /// A list of files in many folders, and a tree of many folders, with few descriptors.
+    @Test(arguments: ["stage-in", "stage-out"]) func fewDescriptorsAreEnough(phase: String) throws {
+        let bench = try StageBench()
+        bench.makeFiles(folders: 500, files: 3, bytes: 100)
+        let list = (0..<500).map { "\(bench.source)/folder\($0)/file1 listed/of\($0)/file" }.joined(separator: "\n")
+        bench.makeFile(bench.folder("own/list"), list.utf8)
+        var order = bench.order(
+            transfers: [
+                "transfer directory pfs:\(bench.source) buffer:in",
+                "transfer list pfs:\(bench.folder("own/list")) buffer:",
+            ])
+        if phase == "stage-out" {
+            #expect(try bench.run(order).status == 0)
+            unlink(bench.journal)
+            bench.makeFolder(bench.folder("out"))
+            order = bench.order("verify readback", phase: phase)
+        }
+        let command = "ulimit -n 1024 && exec \"$0\" \"$@\""
+        let program = try PipedProgram(
+            ["/bin/sh", "-c", command] + bench.arguments, environment: [:], keepsInput: true)
+        program.send(order)
+        program.closeInput()
+        let outcome = StageBench.Outcome(program.waitForEnd(seconds: 60))
+        #expect(outcome.status == 0, "\(outcome.text)")
+        #expect(outcome.last?["retries"].number == 0)
+        let target = phase == "stage-in" ? bench.target : bench.folder("out/deep")
+        #expect(try TreeHash(of: target).differences(from: try TreeHash(of: bench.source)) == [])
     }
 
     // MARK: Capacity
