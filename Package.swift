@@ -48,6 +48,7 @@ let package = Package(
         .executable(name: "burst", targets: ["burst"]),
         .executable(name: "burst-bench", targets: ["burst-bench"]),
         .executable(name: "burst-stepd", targets: ["burst-stepd"]),
+        .executable(name: "burst-stage", targets: ["burst-stage"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -77,6 +78,10 @@ let package = Package(
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstSteps", "CSys"),
         module("BurstPools", "BurstModel", "CSys"),
+        // Moves data as the job's user. No Foundation and no package of others: it starts often, and before its first
+        // statement there is no thread.
+        module("BurstStaging", "CSys"),
+        program("burst-stage", "BurstStaging"),
         // C alone, and linked with nothing: one of them starts with every batch script, and Swift's library, which
         // would be linked else, triples what that costs.
         .executableTarget(
@@ -153,6 +158,7 @@ let package = Package(
         .executableTarget(
             name: "pool-probe", dependencies: ["BurstPools", "BurstModel"], path: "Tests/pool-probe",
             swiftSettings: settings),
+        tests("StagingTests", "BurstStaging", "BurstTestSupport", "CSys", "burst-stage"),
         tests(
             "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
             exclude: ["Upgrades"]),

@@ -91,6 +91,20 @@ package final class PipedProgram {
         input = -1
     }
 
+    /// Writes to standard input; needs `keepsInput`. False: nobody reads it any more.
+    @discardableResult package func send(_ text: String) -> Bool {
+        // One that has ended must not end the tests.
+        Glibc.signal(SIGPIPE, SIG_IGN)
+        let bytes = Array(text.utf8)
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { write(input, $0.baseAddress! + written, $0.count - written) }
+            guard count > 0 else { return false }
+            written += count
+        }
+        return true
+    }
+
     /// Closes the reading end of standard output, as `head` does when it has enough.
     package func closeOutput() {
         if readers[0] >= 0 { close(readers[0]) }
@@ -130,7 +144,8 @@ package final class PipedProgram {
             end: end, output: output, errors: errors, seconds: Double(PseudoTerminal.now - started) / 1e9)
     }
 
-    private var hasEnded: Bool {
+    /// Whether it has ended by now.
+    package var hasEnded: Bool {
         if end != nil { return true }
         var status: Int32 = 0
         guard waitpid(pid, &status, WNOHANG) == pid else { return false }

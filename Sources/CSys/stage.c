@@ -1,0 +1,266 @@
+#define _GNU_SOURCE
+#include "bb_stage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+// MARK: Becoming the user
+
+static int drop_capabilities(void) {
+    // The bounding set needs CAP_SETPCAP; who has no capability has nothing to lose there.
+    for (int capability = 0; capability < 64; capability++) {
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL && errno != EPERM) return -1;
+    }
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) return -1;
+    return 0;
+}
+
+static int clear_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct none[2];
+    memset(none, 0, sizeof none);
+    return (int)syscall(SYS_capset, &header, none);
+}
+
+int bb_become(int changes_ids, uid_t uid, gid_t gid, const gid_t *groups, size_t count) {
+    if (drop_capabilities() != 0) return -1;
+    if (changes_ids) {
+        if (setgroups(count, groups) != 0) return -1;
+        if (setresgid(gid, gid, gid) != 0) return -1;
+        if (setresuid(uid, uid, uid) != 0) return -1;
+    }
+    if (clear_capabilities() != 0) return -1;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
+    setsid();
+    umask(0);
+    struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+    setrlimit(RLIMIT_CORE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    uid_t real, effective, saved;
+    gid_t real_group, effective_group, saved_group;
+    if (getresuid(&real, &effective, &saved) != 0) return -1;
+    if (getresgid(&real_group, &effective_group, &saved_group) != 0) return -1;
+    if (real == 0 || effective == 0 || saved == 0 || real != effective || real != saved) return -2;
+    if (real_group != effective_group || real_group != saved_group) return -2;
+    if (changes_ids && (real != uid || real_group != gid)) return -2;
+    if (setuid(0) == 0 || seteuid(0) == 0 || setresuid(-1, 0, -1) == 0) return -2;
+    return 0;
+}
+
+// MARK: Opening
+
+static int open_step_by_step(int directory, const char *path, int flags, mode_t mode) {
+    char name[256];
+    int at = directory;
+    while (1) {
+        while (*path == '/') path++;
+        size_t length = strcspn(path, "/");
+        if (length >= sizeof name) {
+            if (at != directory) close(at);
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        memcpy(name, path, length);
+        name[length] = 0;
+        path += length;
+        while (*path == '/') path++;
+        int next = -1;
+        if (strcmp(name, "..") == 0) {
+            errno = EXDEV;
+        } else if (*path == 0) {
+            next = openat(at, length == 0 ? "." : name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+        } else {
+            next = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        }
+        int number = errno;
+        if (at != directory) close(at);
+        if (next < 0 || *path == 0) {
+            errno = number;
+            return next;
+        }
+        at = next;
+    }
+}
+
+int bb_open_beneath(int directory, const char *path, int flags, mode_t mode) {
+    struct open_how how;
+    memset(&how, 0, sizeof how);
+    how.flags = (uint64_t)(flags | O_CLOEXEC);
+    how.mode = (flags & (O_CREAT | O_TMPFILE)) ? mode : 0;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    // A rename elsewhere in the tree makes the kernel give up now and then.
+    for (int attempt = 0; attempt < 128; attempt++) {
+        int fd = (int)syscall(SYS_openat2, directory, *path ? path : ".", &how, sizeof how);
+        if (fd >= 0) return fd;
+        if (errno == ENOSYS) return open_step_by_step(directory, path, flags, mode);
+        if (errno != EAGAIN) return -1;
+    }
+    return -1;
+}
+
+int bb_open_leaf(int directory, const char *name, int flags, mode_t mode) {
+    return openat(directory, name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
+}
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
+int bb_chmod_leaf(int directory, const char *name, mode_t mode) {
+    return (int)syscall(SYS_fchmodat2, directory, name, mode, AT_SYMLINK_NOFOLLOW);
+}
+
+// MARK: Bytes
+
+int bb_clone(int source, int target) { return ioctl(target, FICLONE, source); }
+
+ssize_t bb_copy_range(int source, int64_t source_offset, int target, int64_t target_offset, size_t count) {
+    off64_t from = source_offset, to = target_offset;
+    return copy_file_range(source, &from, target, &to, count, 0);
+}
+
+int64_t bb_seek_data(int fd, int64_t offset) { return lseek(fd, offset, SEEK_DATA); }
+
+int64_t bb_seek_hole(int fd, int64_t offset) { return lseek(fd, offset, SEEK_HOLE); }
+
+int bb_allocate(int fd, int64_t size) { return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size); }
+
+void bb_drop_cache(int fd, int64_t offset, int64_t count) {
+    (void)posix_fadvise(fd, offset, count, POSIX_FADV_DONTNEED);
+}
+
+void bb_read_in_order(int fd) { (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); }
+
+// MARK: Directories
+
+ssize_t bb_directory_entries(int fd, void *buffer, size_t size) {
+    return syscall(SYS_getdents64, fd, buffer, size);
+}
+
+struct bb_entry bb_entry_at(const void *at) {
+    const struct dirent64 *entry = at;
+    struct bb_entry found = {
+        .name = entry->d_name,
+        .name_length = strlen(entry->d_name),
+        .type = entry->d_type,
+        .record_length = entry->d_reclen,
+    };
+    return found;
+}
+
+// MARK: Extended attributes
+
+ssize_t bb_list_attributes(int fd, char *names, size_t size) { return flistxattr(fd, names, size); }
+
+ssize_t bb_get_attribute(int fd, const char *name, void *value, size_t size) {
+    return fgetxattr(fd, name, value, size);
+}
+
+int bb_set_attribute(int fd, const char *name, const void *value, size_t size) {
+    return fsetxattr(fd, name, value, size, 0);
+}
+
+int bb_remove_attribute(int fd, const char *name) { return fremovexattr(fd, name); }
+
+// MARK: Sums
+
+static uint32_t crc_table[8][256];
+
+__attribute__((constructor)) static void fill_crc_table(void) {
+    for (uint32_t n = 0; n < 256; n++) {
+        uint32_t crc = n;
+        for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >> 1) ^ 0x82f63b78u : crc >> 1;
+        crc_table[0][n] = crc;
+    }
+    for (uint32_t n = 0; n < 256; n++) {
+        for (int k = 1; k < 8; k++) {
+            crc_table[k][n] = (crc_table[k - 1][n] >> 8) ^ crc_table[0][crc_table[k - 1][n] & 0xff];
+        }
+    }
+}
+
+static uint32_t crc_by_table(uint32_t crc, const unsigned char *at, size_t count) {
+    crc = ~crc;
+    while (count >= 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        word ^= crc;
+        crc = crc_table[7][word & 0xff] ^ crc_table[6][(word >> 8) & 0xff] ^ crc_table[5][(word >> 16) & 0xff] ^
+              crc_table[4][(word >> 24) & 0xff] ^ crc_table[3][(word >> 32) & 0xff] ^
+              crc_table[2][(word >> 40) & 0xff] ^ crc_table[1][(word >> 48) & 0xff] ^ crc_table[0][word >> 56];
+        at += 8;
+        count -= 8;
+    }
+    while (count-- > 0) crc = (crc >> 8) ^ crc_table[0][(crc ^ *at++) & 0xff];
+    return ~crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t crc_by_processor(
+    uint32_t crc, const unsigned char *at, size_t count) {
+    uint64_t sum = (uint32_t)~crc;
+    while (count >= 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        sum = __builtin_ia32_crc32di(sum, word);
+        at += 8;
+        count -= 8;
+    }
+    uint32_t rest = (uint32_t)sum;
+    while (count-- > 0) rest = __builtin_ia32_crc32qi(rest, *at++);
+    return ~rest;
+}
+#endif
+
+uint32_t bb_crc32c(uint32_t crc, const void *bytes, size_t count) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2")) return crc_by_processor(crc, bytes, count);
+#endif
+    return crc_by_table(crc, bytes, count);
+}
+
+int bb_is_zero(const void *bytes, size_t count) {
+    const unsigned char *at = bytes;
+    if (count == 0) return 1;
+    return at[0] == 0 && memcmp(at, at + 1, count - 1) == 0;
+}
+
+// MARK: Signals and errors
+
+int bb_stop_signals(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigprocmask(SIG_SETMASK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) != 0) return -1;
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int bb_take_signal(int fd) {
+    struct signalfd_siginfo info;
+    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info) return 0;
+    return (int)info.ssi_signo;
+}
+
+const char *bb_error_name(int number) { return strerrorname_np(number); }
