@@ -68,10 +68,10 @@ final class AccountingDriver: CapacityDriver {
             let flags = O_RDONLY | O_DIRECTORY | withoutAccessTime
             let number = (path.isEmpty ? Array(".".utf8) : path).withUnsafeBufferPointer { bytes in
                 let name = bytes.map { CChar(bitPattern: $0) } + [0]
-                let opened = bb_open_beneath(top.number, name, flags, 0)
+                let opened = bb_open_without_links(top.number, name, flags, 0)
                 // Of others' folders this is refused without root.
                 return opened >= 0 || errno != EPERM
-                    ? opened : bb_open_beneath(top.number, name, O_RDONLY | O_DIRECTORY, 0)
+                    ? opened : bb_open_without_links(top.number, name, O_RDONLY | O_DIRECTORY, 0)
             }
             // Gone meanwhile, or closed to us, or too deep.
             guard number >= 0, let stream = fdopendir(number) else {

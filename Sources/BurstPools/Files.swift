@@ -21,7 +21,7 @@ enum Files {
     static let namesMax = 1_000_000
 
     static func openFolder(_ parent: Descriptor, _ name: String, _ place: String) throws(PoolFault) -> Descriptor {
-        let number = bb_open_beneath(parent.number, name, O_RDONLY | O_DIRECTORY, 0)
+        let number = bb_open_without_links(parent.number, name, O_RDONLY | O_DIRECTORY, 0)
         guard number >= 0 else { throw .system("\(place)/\(name)", "be opened") }
         return Descriptor(number)
     }
@@ -51,7 +51,7 @@ enum Files {
 
     /// The whole of a small regular file; nil where there is none.
     static func read(_ parent: Descriptor, _ name: String, _ place: String) throws(PoolFault) -> [UInt8]? {
-        let number = bb_open_beneath(parent.number, name, O_RDONLY | O_NONBLOCK, 0)
+        let number = bb_open_without_links(parent.number, name, O_RDONLY | O_NONBLOCK, 0)
         guard number >= 0 else {
             if errno == ENOENT { return nil }
             throw .system("\(place)/\(name)", "be opened")
@@ -80,7 +80,7 @@ enum Files {
         let new = name + ".new"
         // Left by a process that was killed.
         unlinkat(parent.number, new, 0)
-        let number = bb_open_beneath(parent.number, new, O_WRONLY | O_CREAT | O_EXCL, mode)
+        let number = bb_open_without_links(parent.number, new, O_WRONLY | O_CREAT | O_EXCL, mode)
         guard number >= 0 else { throw .system("\(place)/\(new)", "be made") }
         var fault: PoolFault?
         do {

@@ -59,7 +59,7 @@ struct LoopDriver: CapacityDriver {
         place.step("make the mount point")
         _ = try Files.makeFolder(place.buffers, record.name.description, mode: 0o711, "\(place.path)/buffers")
         if place.isForeign(place.buffers, record.name.description) { return }
-        let number = bb_open_beneath(place.images.number, file, O_RDWR, 0)
+        let number = bb_open_without_links(place.images.number, file, O_RDWR, 0)
         guard number >= 0 else { throw .system(place.path(ofImage: file), "be opened") }
         let image = Descriptor(number)
         place.step("attach a loop device")
@@ -85,7 +85,7 @@ struct LoopDriver: CapacityDriver {
         let path = place.path(ofImage: new)
         place.step("make the image")
         unlinkat(place.images.number, new, 0)
-        let number = bb_open_beneath(place.images.number, new, O_RDWR | O_CREAT | O_EXCL, 0o600)
+        let number = bb_open_without_links(place.images.number, new, O_RDWR | O_CREAT | O_EXCL, 0o600)
         guard number >= 0 else { throw .system(path, "be made") }
         let image = Descriptor(number)
         guard ftruncate(number, Int(imageBytes(record))) == 0 else { throw .system(path, "get its size") }
@@ -138,7 +138,7 @@ struct LoopDriver: CapacityDriver {
         guard let device = device(record, place) else { throw PoolFault(.noBuffer, path, "is not mounted") }
         let bytes = imageBytes(record)
         place.step("grow the image")
-        let number = bb_open_beneath(place.images.number, file(record), O_RDWR, 0)
+        let number = bb_open_without_links(place.images.number, file(record), O_RDWR, 0)
         guard number >= 0 else { throw .system(place.path(ofImage: file(record)), "be opened") }
         let image = Descriptor(number)
         guard ftruncate(image.number, Int(bytes)) == 0 else { throw .system(path, "grow") }

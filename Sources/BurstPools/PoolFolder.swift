@@ -158,7 +158,7 @@ package final class PoolFolder: Sendable {
         let place = try PoolPlace(path: path, root: root, step: step)
         var lock: Descriptor?
         if use == .own {
-            let number = bb_open_beneath(place.meta.number, "lock", O_RDWR | O_CREAT, 0o600)
+            let number = bb_open_without_links(place.meta.number, "lock", O_RDWR | O_CREAT, 0o600)
             guard number >= 0 else { throw .system("\(path)/.bb/lock", "be opened") }
             let file = Descriptor(number)
             guard flock(number, LOCK_EX | LOCK_NB) == 0 else {

@@ -101,7 +101,7 @@ int bb_open_by_steps(int folder, const char *path, int flags, mode_t mode) {
     }
 }
 
-int bb_open_beneath(int folder, const char *path, int flags, mode_t mode) {
+int bb_open_without_links(int folder, const char *path, int flags, mode_t mode) {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC),
         .mode = flags & O_CREAT ? mode : 0,

@@ -17,7 +17,7 @@ extern "C" {
 /// openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS: `path` leads nowhere but below
 /// `folder`.
 /// On a kernel without openat2 (before 5.6) step by step.
-int bb_open_beneath(int folder, const char *path, int flags, mode_t mode);
+int bb_open_without_links(int folder, const char *path, int flags, mode_t mode);
 /// The same with openat(2) alone: a part of the path at a time, none of them a link or `..`.
 int bb_open_by_steps(int folder, const char *path, int flags, mode_t mode);
 /// renameat2(2) with RENAME_NOREPLACE: EEXIST where the new name stands already.
