@@ -14,8 +14,15 @@ package struct BatchOrder: Sendable {
     /// Lines to print behind `PROGRAM: error: `.
     package struct Fault: Error, Hashable, Sendable {
         package var lines: [String]
+        /// sbatch's: 255 where it does not understand its options, but for counts that are no numbers.
+        package var exitStatus: Int32 = 1
         init(_ lines: String...) { self.lines = lines }
         init(lines: [String]) { self.lines = lines }
+
+        init(_ fault: OptionFault) {
+            lines = [fault.description]
+            exitStatus = fault.description.hasPrefix("Invalid numeric value") ? 1 : 255
+        }
     }
 
     /// Bytes of a script that are read; the engine refuses long before.
@@ -30,7 +37,7 @@ package struct BatchOrder: Sendable {
             (ofLine, rest) = try SbatchOptions.given(arguments: invocation.arguments)
             lineOptions = try SbatchOptions(ofLine)
         } catch {
-            throw Fault(error.description)
+            throw Fault(error)
         }
         var command = ""
         var name: String
@@ -55,7 +62,7 @@ package struct BatchOrder: Sendable {
             let ofEnvironment = SbatchOptions.given(environment: invocation.environment)
             options = try SbatchOptions(ofScript[0] + ofEnvironment + ofLine)
         } catch {
-            throw Fault(error.description)
+            throw Fault(error)
         }
         guard ofScript.count == 1 else {
             throw Fault("a heterogeneous job cannot be submitted here; submit its components as jobs of their own")
@@ -107,7 +114,10 @@ package struct BatchOrder: Sendable {
         submission.nice = options.nice ?? 0
         if let begin = options.begin {
             guard let moment = TimeText.moment(begin, now: now, zone: zone) else {
-                throw Fault("Invalid --begin specification: \"\(begin)\"; write HH:MM, YYYY-MM-DDTHH:MM or now+1hour")
+                var fault = Fault(
+                    "Invalid --begin specification: \"\(begin)\"; write HH:MM, YYYY-MM-DDTHH:MM or now+1hour")
+                fault.exitStatus = 255
+                throw fault
             }
             submission.begin = moment.milliseconds
         }

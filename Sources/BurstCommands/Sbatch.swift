@@ -12,7 +12,7 @@ package enum Sbatch {
             order = try BatchOrder(invocation, now: Invocation.now(), zone: .client)
         } catch {
             for line in error.lines { invocation.console.complain("\(invocation.name): error: \(line)") }
-            return 1
+            return error.exitStatus
         }
         return submit(order, invocation)
     }

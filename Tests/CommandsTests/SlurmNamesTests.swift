@@ -251,6 +251,18 @@ import Testing
         #expect(dos.ran.status == 1 && dos.asked.isEmpty)
     }
 
+    /// As Slurm 22.05's sbatch ended when it was asked.
+    @Test(arguments: [
+        ("--nosuch", 255), ("--time=abc", 255), ("-Nq", 255), ("--begin=never", 255), ("--mail-type=zz", 255),
+        ("--open-mode=x", 255), ("-cx", 1), ("-n0", 1),
+    ])
+    func sbatchEndsAsSlurmsDoesWhereItsOptionsAreWrong(option: String, status: Int32) throws {
+        let bad = try run(["sbatch", option, "job.sh"], files: ["job.sh": Self.script])
+        #expect(bad.ran.status == status, "\(bad.ran.error)")
+        #expect(bad.ran.error.hasPrefix("sbatch: error: ") && bad.ran.error.split(separator: "\n").count == 1)
+        #expect(bad.asked.isEmpty)
+    }
+
     @Test func sbatchTakesBurstBuffersFromOptionAndFile() throws {
         let answer: [(Answer, [UInt8])] = [(.submitted(1, job: 7, notes: []), [])]
         let spec = "#BB_LUA pool=nvme capacity=3GB"
