@@ -61,6 +61,7 @@ package final class Driver: Sendable {
     let parts: Parts
     let inbox = Inbox<Input>()
     let kitchen = Kitchen()
+    let steps = InOrder()
     let publisher: Publisher
     /// Grows with each batch that changed something.
     let version = Atomic<UInt64>(1)
@@ -139,6 +140,8 @@ package final class Driver: Sendable {
             await ended.wait()
         }
         await parts.hooks.stop()
+        // What is recorded as started is started.
+        await steps.finish()
         parts.steps.stop()
         await parts.mailer.stop()
         kitchen.stop()
@@ -216,4 +219,33 @@ package final class Kitchen: Sendable {
     package func cook(_ order: @escaping @Sendable () -> Void) { inbox.add(order) }
 
     package func stop() { inbox.close() }
+}
+
+/// A thread for what has to be done in order and takes its time: batch scripts are started and signalled on it. To start
+/// one takes as long as the loop needs for all its decisions about the job.
+final class InOrder: Sendable {
+    private let inbox = Inbox<@Sendable () -> Void>()
+    private let ended = Gate()
+
+    init() {
+        OwnThread.start { [inbox, ended] in
+            while true {
+                let (orders, _) = inbox.take(milliseconds: nil)
+                for order in orders { order() }
+                if orders.isEmpty { break }
+            }
+            ended.open()
+        }
+    }
+
+    func add(_ order: @escaping @Sendable () -> Void) { inbox.add(order) }
+
+    /// Returns when everything is done that was added; later orders are dropped.
+    func finish() async {
+        let done = Gate()
+        inbox.add { done.open() }
+        await done.wait()
+        inbox.close()
+        await ended.wait()
+    }
 }

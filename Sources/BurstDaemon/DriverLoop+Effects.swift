@@ -75,8 +75,12 @@ extension DriverLoop {
     // MARK: Steps
 
     private func begin(_ start: StepStart) {
+        let (parts, inbox, settings) = (parts, driver.inbox, engine.settings)
+        driver.steps.add { inbox.add(.event(Self.begin(start, settings, parts))) }
+    }
+
+    private static func begin(_ start: StepStart, _ settings: EngineSettings, _ parts: Driver.Parts) -> EngineEvent {
         let job = start.job
-        let settings = engine.settings
         let state = parts.files.state
         do throws(StateFault) {
             let submitted = try parts.files.environment(job.id)
@@ -93,13 +97,14 @@ extension DriverLoop {
                         ? output : job.expandedPath(job.stdErr, hostName: settings.hostName),
                     killWaitSeconds: settings.killWaitSeconds,
                     folder: JobFiles.step(job.id, in: state)))
-            driver.inbox.add(.event(.stepStarted(job.id)))
+            return .stepStarted(job.id)
         } catch {
             parts.log(HookLogLine(.error, "JobId=\(job.id): \(error)"))
-            driver.inbox.add(.event(.stepEnded(job.id, .notStarted("\(error)"))))
+            return .stepEnded(job.id, .notStarted("\(error)"))
         }
     }
 
+    /// Behind the start, if that is still to come.
     private func signal(_ job: UInt32, _ control: StepControl) {
         var notice: String?
         if case .end = control, let job = engine.jobs[job] {
@@ -107,7 +112,7 @@ extension DriverLoop {
             let why = job.state == .timeout ? "DUE TO TIME LIMIT " : ""
             notice = "*** JOB \(job.id) ON \(engine.settings.hostName) CANCELLED AT \(time) \(why)***"
         }
-        parts.steps.control(job, control, notice: notice)
+        driver.steps.add { [parts, notice] in parts.steps.control(job, control, notice: notice) }
     }
 
     // MARK: Replies
