@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import BurstDaemon
@@ -32,5 +33,19 @@ import Testing
         #expect(!inbox.offer(2, bytes: 1))
         #expect(inbox.take(milliseconds: 0).items == [1])
         #expect(!inbox.take(milliseconds: 0).wasFull)
+    }
+
+    private final class Done: Sendable {
+        let numbers = Mutex<[Int]>([])
+    }
+
+    @Test func whatIsAddedIsDoneInOrderBeforeTheEnd() async {
+        let thread = InOrder()
+        let done = Done()
+        for number in 0..<1000 { thread.add { done.numbers.withLock { $0.append(number) } } }
+        await thread.finish()
+        #expect(done.numbers.withLock { $0 } == Array(0..<1000))
+        thread.add { done.numbers.withLock { $0.append(-1) } }
+        #expect(done.numbers.withLock { $0.count } == 1000)
     }
 }
