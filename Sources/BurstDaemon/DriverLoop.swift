@@ -133,6 +133,8 @@ final class DriverLoop {
 
     /// - Parameter asked: questions of clients among the events: refused where the state cannot be written.
     private func process(_ events: [EngineEvent], asked: [RequestID]) {
+        // Those that came before the pools were known are decided with the events that make them known.
+        let asked = asked + engine.earlyRequests
         // A value: going back costs nothing but keeping it. Only clients can be told to come again.
         let before = asked.isEmpty ? nil : engine
         let decision = decide(events)
@@ -141,6 +143,7 @@ final class DriverLoop {
         } catch {
             if let before {
                 engine = before
+                engine.forgetEarlyRequests()
                 for request in asked { refuse(request, Self.cannotWrite(error)) }
                 held = events.filter { !Self.isQuestion($0) }
             } else {

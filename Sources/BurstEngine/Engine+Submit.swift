@@ -2,6 +2,12 @@ import BurstModel
 
 /// Submission: checks in Slurm's order, then `slurm_bb_job_process`, then the job exists (spec §3.3, §3.5).
 extension Engine {
+    /// Submissions that wait for the first answer of `slurm_bb_pools`; nothing of them is recorded.
+    package var earlyRequests: [RequestID] { early.map(\.request) }
+
+    /// Drops them: their clients are told otherwise.
+    package mutating func forgetEarlyRequests() { early = [] }
+
     mutating func submit(_ order: SubmitOrder, by caller: Caller, _ request: RequestID, at now: Timestamp) {
         if settings.plugin != nil, !poolsKnown, poolsCall != nil, early.count < EngineLimits.earlySubmissionsMax {
             early.append(EarlySubmission(request: request, order: order, caller: caller))

@@ -57,6 +57,32 @@ import Testing
         }
     }
 
+    @Test func aSubmissionThatWaitsForThePoolsDoesNotWaitForTheDisk() async throws {
+        let rig = try Rig()
+        rig.hooks.hold(.pools)
+        try await rig.run { () async throws in
+            let connection = try rig.connect()
+            let early = try connection.send(submission(), body: Self.batch)
+            // Of one connection one is taken after the other.
+            let ping = try connection.send(.ping)
+            #expect(try connection.next(seconds: 30).question == ping)
+            rig.store.fail("the disk is full")
+            rig.hooks.letGo(.pools)
+            let message = try connection.next(seconds: 30)
+            #expect(message.question == early)
+            guard case .refused(_, _, let text, _) = message.answer else {
+                Issue.record("\(message)")
+                return
+            }
+            #expect(text == "burstd cannot write its state, so nothing was done: the disk is full")
+            rig.store.fail(nil)
+            #expect(await eventually { rig.log.all.contains("the state is written again") })
+            // It has left nothing behind.
+            #expect(try rig.submit(connection) == 1)
+            #expect(await eventually { rig.steps.started.count == 1 })
+        }
+    }
+
     @Test func whatHappensWhileTheDiskIsFullIsNotForgotten() async throws {
         let rig = try Rig()
         try await rig.run { () async throws in
