@@ -221,8 +221,8 @@ package final class Kitchen: Sendable {
     package func stop() { inbox.close() }
 }
 
-/// A thread for what has to be done in order and takes its time: batch scripts are started and signalled on it. To start
-/// one takes as long as the loop needs for all its decisions about the job.
+/// A thread for what has to be done in order and takes its time: batch scripts are started and signalled on it. To
+/// start one takes as long as the loop needs for all its decisions about the job.
 final class InOrder: Sendable {
     private let inbox = Inbox<@Sendable () -> Void>()
     private let ended = Gate()

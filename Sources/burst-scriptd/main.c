@@ -408,9 +408,22 @@ static void reap(void) {
     }
 }
 
+/// Whether it is a child that waits for a call.
+static bool is_idle(pid_t pid) {
+    for (int i = 0; i < idle_count; i++)
+        if (calls[idle[i]].pid == pid) return true;
+    return false;
+}
+
+/// The last `assign` met a process of ours that may be anybody's.
+static bool met_unclear;
+/// How long after its SIGTERM such a process keeps a call from being answered.
+static const int64_t unclear_us = 1000000;
+
 /// The processes that belong to a call, by slot + 1: its child and what descends from it, what is in its group or
 /// session, what descended from it before, and what has its marker.
 static void assign(struct process *processes, size_t count, uint16_t *owners) {
+    met_unclear = false;
     for (size_t i = 0; i < count; i++) {
         owners[i] = 0;
         if (!processes[i].is_ours) continue;
@@ -439,12 +452,13 @@ static void assign(struct process *processes, size_t count, uint16_t *owners) {
         // Orphans, whose parent is this process.
         for (size_t i = 0; i < count; i++) {
             if (!processes[i].is_ours || owners[i] || processes[i].parent != self) continue;
+            if (is_idle(processes[i].pid)) continue;
             uint64_t marker = process_marker(processes[i].pid, instance);
             for (size_t slot = 0; slot < BB_CHILDREN_MAX && !owners[i]; slot++) {
                 struct call *call = &calls[slot];
                 if (!call->is_used || !call->ending) continue;
                 bool belongs =
-                    (marker && marker == call->id) || processes[i].group == call->pid
+                    (marker && marker != marker_unclear && marker == call->id) || processes[i].group == call->pid
                     || processes[i].session == call->pid;
                 for (size_t k = 0; k < call->seen_count && !belongs; k++)
                     belongs = call->seen[k].pid == processes[i].pid && call->seen[k].start == processes[i].start;
@@ -453,6 +467,7 @@ static void assign(struct process *processes, size_t count, uint16_t *owners) {
                     changed = true;
                 }
             }
+            if (!owners[i] && marker == marker_unclear) met_unclear = true;
         }
     }
 }
@@ -563,8 +578,9 @@ static int keep_time(void) {
         for (size_t i = 0; i < BB_CHILDREN_MAX; i++) {
             struct call *call = &calls[i];
             if (!call->is_used || !call->kill_us || call->kill_us > now) continue;
-            // It is answered when a look found nothing of it any more.
-            bool is_gone = call->is_reaped && !call->has_living;
+            // It is answered when a look found nothing of it any more, and nothing that may have been of it.
+            bool is_gone =
+                call->is_reaped && !call->has_living && !(met_unclear && now - call->ending_us < unclear_us);
             if (is_gone || now - call->ending_us > kill_wait_us) finish(call);
             else call->kill_us = now + BB_TERM_MS * 1000;
         }

@@ -100,6 +100,7 @@ uint64_t process_marker(pid_t pid, const char *instance) {
         size += (size_t)got;
     }
     close(file);
+    if (size == 0) return marker_unclear;
     text[size] = 0;
     for (size_t at = 0; at < size; at += strlen(text + at) + 1) {
         if (strncmp(text + at, wanted, (size_t)prefix) == 0) return strtoull(text + at + prefix, NULL, 10);
@@ -116,7 +117,7 @@ size_t processes_kill_marked(const char *instance, bool (*belongs)(uint64_t id))
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
         if (pid <= 1 || pid == self) continue;
         uint64_t id = process_marker(pid, instance);
-        if (id != 0 && belongs(id) && kill(pid, SIGKILL) == 0) found++;
+        if (id != 0 && id != marker_unclear && belongs(id) && kill(pid, SIGKILL) == 0) found++;
     }
     closedir(folder);
     return found;

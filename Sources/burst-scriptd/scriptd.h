@@ -34,6 +34,8 @@ struct process {
 
 /// All processes, the descendants of this process marked. Valid until the next call. Returns their number.
 size_t processes_read(struct process **processes);
+/// What `process_marker` says of a process that shows no environment at all: it has none, or is in the midst of execve.
+static const uint64_t marker_unclear = UINT64_MAX;
 /// The call that the process's marker names, or 0.
 uint64_t process_marker(pid_t pid, const char *instance);
 /// Ends the processes whose marker names a call that `belongs`, each as soon as it is seen: one that forks and ends
