@@ -274,7 +274,12 @@ package enum Processes {
     }
 
     /// Whether none of its threads has anything to do.
-    package static func isAsleep(_ pid: Int32) -> Bool {
+    package static func isAsleep(_ pid: Int32) -> Bool { all(pid, are: "S") }
+
+    /// Whether SIGSTOP has reached all of its threads, which takes a moment.
+    package static func isStopped(_ pid: Int32) -> Bool { all(pid, are: "T") }
+
+    private static func all(_ pid: Int32, are wanted: Character) -> Bool {
         guard let folder = opendir("/proc/\(pid)/task") else { return false }
         defer { closedir(folder) }
         while let entry = readdir(folder) {
@@ -283,7 +288,7 @@ package enum Processes {
             }
             // A thread that has ended meanwhile has no state.
             guard let thread = Int32(name), let state = state("/proc/\(pid)/task/\(thread)/stat") else { continue }
-            if state != "S" { return false }
+            if state != wanted { return false }
         }
         return true
     }

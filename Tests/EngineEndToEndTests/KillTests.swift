@@ -42,6 +42,7 @@ import Testing
         #expect(Wait.until(seconds: 60, every: 0.05) { !sleepers().isEmpty })
         let scriptd = try #require(rig.scriptd)
         Glibc.kill(rig.pid, SIGSTOP)
+        #expect(Wait.until(seconds: 20, every: 0.005) { BurstTestSupport.Processes.isStopped(rig.pid) })
         Glibc.kill(scriptd, SIGKILL)
         try rig.end(SIGKILL)
         #expect(!sleepers().isEmpty)
