@@ -151,23 +151,11 @@ struct Scribe {
         String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
-    /// As `JSONEncoder` would have it; there are nine of these in the life of a buffer.
+    /// Without an encoder: there are nine of these in the life of a buffer.
     static func json(_ texts: [String]) -> String {
-        var bytes: [UInt8] = [UInt8(ascii: "[")]
-        for text in texts {
-            if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
-            bytes.append(UInt8(ascii: "\""))
-            for byte in text.utf8 {
-                switch byte {
-                case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
-                case 0..<0x20: bytes += Array("\\u00\(byte < 16 ? "0" : "")\(String(byte, radix: 16))".utf8)
-                default: bytes.append(byte)
-                }
-            }
-            bytes.append(UInt8(ascii: "\""))
-        }
-        bytes.append(UInt8(ascii: "]"))
-        return String(decoding: bytes, as: UTF8.self)
+        var writer = JSONWriter(pretty: false)
+        writer.texts(texts)
+        return String(decoding: writer.bytes, as: UTF8.self)
     }
 
     /// SQLite's texts end at a NUL byte, which a hook may well print.

@@ -52,6 +52,17 @@ package struct JSONWriter {
         }
     }
 
+    /// The document itself is an array of texts.
+    package mutating func texts(_ texts: [String]) {
+        nest(UInt8(ascii: "["), UInt8(ascii: "]")) { writer in
+            for text in texts {
+                writer.separate()
+                writer.string(text)
+                writer.follows = true
+            }
+        }
+    }
+
     /// An array whose elements are objects.
     package mutating func objects<Elements: Sequence>(
         _ key: StaticString, _ elements: Elements, _ each: (inout JSONWriter, Elements.Element) -> Void
