@@ -21,7 +21,7 @@ package final class BurstConnection: Sendable {
         package var question: UInt64? {
             switch answer {
             case .body(let id), .submitted(let id, _, _), .done(let id, _), .refused(let id, _, _, _),
-                .ended(let id, _, _, _), .ok(let id), .progress(let id, _):
+                .ended(let id, _, _, _), .ok(let id), .progress(let id, _), .staged(let id, _, _):
                 id
             case .push: nil
             }

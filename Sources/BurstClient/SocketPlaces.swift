@@ -17,4 +17,14 @@ package enum SocketPlaces {
         if let own = own(uid: uid, environment: environment), access(own, F_OK) == 0 { return own }
         return system
     }
+
+    /// What the stager keeps beside its socket for those who must not wait for it (staging.md §4.1, §1.10):
+    /// - `pools`: for `slurm_bb_pools`: a line with the time, in seconds since 1970, and the JSON behind it; written
+    ///   anew every 10 s and at every change;
+    /// - `show_sessions`, `show_instances`, `show_configurations`, `dwstat`: what was last told, while the daemon is
+    ///   away;
+    /// - `paths/TOKEN`: for `slurm_bb_paths`: `KEY=VALUE` lines, from setup to teardown.
+    package static func stagerFolder(socket: String) -> String {
+        String(socket[..<(socket.lastIndex(of: "/") ?? socket.startIndex)]) + "/stager"
+    }
 }

@@ -22,8 +22,8 @@ enum Documents {
         case .users: text.usersJSON()
         case .reservations: text.reservationsJSON()
         case .config: text.configJSON()
-        // Of the history: see `DriverLoop.read`.
-        case .changes, .actions, .calls: []
+        // Of the history and of the stager: see `DriverLoop.read`.
+        case .changes, .actions, .calls, .staging: []
         }
     }
 

@@ -58,7 +58,7 @@ extension DriverLoop {
                 }
             }
         case .check(let repair): check(question, repair: repair)
-        case .submit, .command, .reserve, .ping, .reconfigure, .shutdown: break
+        case .submit, .command, .reserve, .ping, .reconfigure, .shutdown, .stage, .stageOrder: break
         }
     }
 
@@ -84,7 +84,7 @@ extension DriverLoop {
         case .calls:
             let rows = try store.calls(job: nil, last: last).filter { sees($0.start.jobID, caller, view.engine) }
             return Documents.json(["calls": rows.map(Documents.call)])
-        case .jobs, .pools, .buffers, .users, .reservations, .config: return Documents.list(list, view)
+        case .jobs, .pools, .buffers, .users, .reservations, .config, .staging: return Documents.list(list, view)
         }
     }
 

@@ -316,6 +316,9 @@ final class DriverLoop {
             case .check, .query:
                 guard caller.isOperator else { throw .notOperator }
                 readers.append(question)
+            // What comes here was not taken by a stager: there is none.
+            case .stage, .stageOrder, .list(.staging):
+                question.client.refuse(question.id, "this burstd stages nothing: its folder has no burst.toml")
             case .show, .list, .wait, .trace, .subscribe: readers.append(question)
             }
         } catch {

@@ -161,11 +161,7 @@ package struct CallOrder: Sendable {
             // A restart begins the stage-out again from its start, whatever came of it.
             if life.wasRestarted, [.postRun, .dataOut, .testDataOut].contains(life.last) { return nil }
             // So does a release of a requeued job whose stage-out failed.
-            if life.end == .failure, [.postRun, .dataOut, .testDataOut].contains(life.last),
-                life.job?.state == .pending
-            {
-                return nil
-            }
+            if stageOutFailed(life), life.job?.state == .pending { return nil }
             return follows(life, .preRun)
         case .dataOut: return follows(life, .postRun)
         case .testDataOut: return follows(life, .dataOut, orBusy: .testDataOut)
@@ -179,12 +175,16 @@ package struct CallOrder: Sendable {
         }
         if life.last == .jobTeardown || start.arguments.count < 3 || start.arguments[2] != "false" { return nil }
         // Without hurry: only when the data is out, or its way out has failed.
+        if life.last == .testDataOut, life.end == .success { return nil }
+        return stageOutFailed(life) ? nil : "without hurry, and its data is not out: last was \(said(life))"
+    }
+
+    private static func stageOutFailed(_ life: Life) -> Bool {
         switch (life.last, life.end) {
-        case (.testDataOut, .success), (.postRun, .failure), (.dataOut, .failure), (.testDataOut, .failure): return nil
+        case (.postRun, .failure), (.dataOut, .failure), (.testDataOut, .failure): true
         // Busy until the time limit of all calls together is a failure, too.
-        case (.testDataOut, .busy) where life.job?.systemComment?.contains("Poll exceeded time limit") == true:
-            return nil
-        default: return "without hurry, and its data is not out: last was \(said(life))"
+        case (.testDataOut, .busy): life.job?.systemComment?.contains("Poll exceeded time limit") == true
+        default: false
         }
     }
 

@@ -195,7 +195,7 @@ final class EngineLine: Sendable {
         }
     }
 
-    private enum Kind { case burst, queue, extras, call }
+    private enum Kind { case burst, queue, extras, call, staging }
 
     private static func kind(_ push: Push) -> Kind {
         switch push {
@@ -203,6 +203,7 @@ final class EngineLine: Sendable {
         case .queue: .queue
         case .extras: .extras
         case .call: .call
+        case .staging: .staging
         }
     }
 }

@@ -401,6 +401,7 @@ struct EngineLoop: ~Copyable {
                 strange(error, at: at)
             }
         case .call: take(call: body[...], at: at)
+        case .staging: break
         }
     }
 

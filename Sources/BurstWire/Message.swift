@@ -69,6 +69,10 @@ package struct Question: Codable, Hashable, Sendable {
         case query(sql: String?, json: Bool)
         /// Looks through state and folders for what does not fit; `repair` mends it.
         case check(repair: Bool)
+        /// A call of `dw_wlm_cli` or `dwstat`. The script that `--job` names is the frame's body. Answer: `staged`.
+        case stage(StageCall)
+        /// What people ask of a staging. Answer: `staged`.
+        case stageOrder(StageOrder)
     }
 }
 
@@ -189,6 +193,37 @@ package enum List: String, Codable, Hashable, Sendable {
     case jobs, pools, buffers, users, reservations, config
     /// State changes of the history, actions, calls.
     case changes, actions, calls
+    /// Sessions, pools and quarantine of the stager, with the progress of what the caller may see: the document of
+    /// `dwstat --json pools sessions`.
+    case staging
+}
+
+/// A call of one of Cray's commands, word by word: the daemon reads them, so that one release decides.
+package struct StageCall: Codable, Hashable, Sendable {
+    package enum Program: String, Codable, Sendable { case wlm = "dw_wlm_cli", dwstat }
+
+    package var program: Program
+    /// Behind the program's name. Bytes that are no UTF-8 have become U+FFFD: no word with one is right.
+    package var arguments: [String]
+    /// The frame's body is the script. False where none was named, or it cannot be read (staging.md §1.2).
+    package var hasScript = false
+    /// Lines of the file that `--nodehostnamefile` names.
+    package var nodes: [String] = []
+
+    package init(_ program: Program, arguments: [String]) {
+        self.program = program
+        self.arguments = arguments
+    }
+}
+
+/// What operators and owners ask of a session of the stager.
+package enum StageOrder: Codable, Hashable, Sendable {
+    /// Copies again what failed.
+    case retry(token: String)
+    /// Bytes and files a second; 0 pauses, nil lifts the limit.
+    case throttle(token: String, bytesPerSecond: UInt64?, filesPerSecond: UInt64?)
+    /// Who may use a persistent buffer beside its owner: names or numbers.
+    case access(name: String, everyone: Bool, users: [String], groups: [String])
 }
 
 /// What a subscriber wants pushed.
@@ -201,6 +236,8 @@ package struct Subscription: Codable, Hashable, Sendable {
     package var extras = true
     /// Calls of hooks as they begin and end.
     package var calls = true
+    /// The document of `List.staging`, when it changed. Nil, as older clients say it: not wanted.
+    package var staging: Bool?
     /// Milliseconds between two pushes of one kind, at least `intervalMillisecondsMin`.
     package var intervalMilliseconds = 250
 
@@ -221,6 +258,8 @@ package enum Answer: Codable, Hashable, Sendable {
     /// A job that was waited for: as wait(2) gives it, and the states.
     case ended(UInt64, status: UInt32, jobState: String, bufferState: String?)
     case ok(UInt64)
+    /// How the command ends; the body is what it prints. `lines`: for the path file of `paths`.
+    case staged(UInt64, status: Int32, lines: [String])
     /// Progress of something that is waited for.
     case progress(UInt64, Progress)
     case push(Push)
@@ -270,6 +309,8 @@ package enum Push: Codable, Hashable, Sendable {
     case extras(at: Int64)
     /// The body: JSON of one call, begun or ended.
     case call(at: Int64)
+    /// The body: the document of `List.staging`.
+    case staging(at: Int64)
 }
 
 /// What Slurm cannot tell.
