@@ -46,6 +46,10 @@ package struct SessionToken: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A call of `dw_wlm_cli`, as Slurm's datawarp plugin makes it (staging.md §1.2).
+///
+/// Ours, for `burst_buffer.lua` (spec §4.2): `--no-wait`, with which the answer comes as soon as the copy is under way,
+/// and `test_data_in`, `test_data_out`. They answer `BUSY` while it is, nothing and status 0 once it is done, and what
+/// failed with status 1. `--directive BB_LUA` says what the script's lines begin with (`DirectiveScript.directive`).
 package enum StagerCall: Hashable, Sendable {
     package struct Setup: Hashable, Sendable {
         package var job: JobID
@@ -56,10 +60,11 @@ package enum StagerCall: Hashable, Sendable {
         package var capacity: CapacityArgument
         package var script: ScriptFile
         package var nodeFile: String?
+        package var directive: String?
 
         package init(
             job: JobID, caller: String, uid: UInt32, gid: UInt32, capacity: CapacityArgument, script: ScriptFile,
-            nodeFile: String? = nil
+            nodeFile: String? = nil, directive: String? = nil
         ) {
             self.job = job
             self.caller = caller
@@ -68,6 +73,7 @@ package enum StagerCall: Hashable, Sendable {
             self.capacity = capacity
             self.script = script
             self.nodeFile = nodeFile
+            self.directive = directive
         }
     }
 
@@ -100,20 +106,23 @@ package enum StagerCall: Hashable, Sendable {
     case showConfigurations
     case showInstances
     case showSessions
-    case jobProcess(ScriptFile)
+    case jobProcess(ScriptFile, directive: String?)
     case setup(Setup)
-    case dataIn(SessionToken, ScriptFile?)
+    case dataIn(SessionToken, ScriptFile?, waits: Bool)
+    case testDataIn(SessionToken)
     case realSize(SessionToken)
     case paths(SessionToken, ScriptFile?, pathFile: String)
     case preRun(SessionToken, ScriptFile?, nodeFile: String?)
     case postRun(SessionToken, ScriptFile?)
-    case dataOut(SessionToken, ScriptFile?)
+    case dataOut(SessionToken, ScriptFile?, waits: Bool)
+    case testDataOut(SessionToken)
     /// Of a job, or of a persistent buffer that is destroyed.
     case teardown(SessionToken, ScriptFile?, isHurried: Bool)
     case createPersistent(Create)
 
     package static let argumentsMax = 64
     package static let argumentBytesMax = 4096
+    package static let directiveBytesMax = 64
 
     /// Reads the words behind the program's name. Options stand in any order, as `--token 7`, `--token=7` or `-t 7`.
     package init(arguments: [String]) throws(ErrorLine) {
@@ -134,6 +143,8 @@ package enum StagerCall: Hashable, Sendable {
 
     enum Option: String, CaseIterable, Hashable {
         case function, token, caller, user, groupid, capacity, job, pathfile, nodehostnamefile, access, type, hurry
+        case directive
+        case noWait = "no-wait"
 
         /// Names besides `--` and the case's own.
         var others: [String] {
@@ -147,7 +158,7 @@ package enum StagerCall: Hashable, Sendable {
             case .type: ["-T"]
             // Native Cray, and an old flag of Slurm.
             case .nodehostnamefile: ["--nidlistfile", "--jobexecutionnodefile"]
-            case .groupid, .job, .pathfile, .hurry: []
+            case .groupid, .job, .pathfile, .directive, .hurry, .noWait: []
             }
         }
 
@@ -165,7 +176,8 @@ package enum StagerCall: Hashable, Sendable {
             case .pathfile, .nodehostnamefile: "FILE"
             case .access: "MODE"
             case .type: "TYPE"
-            case .hurry: nil
+            case .directive: "WORD"
+            case .hurry, .noWait: nil
             }
         }
 
@@ -186,11 +198,13 @@ package enum StagerCall: Hashable, Sendable {
         case jobProcess = "job_process"
         case setup
         case dataIn = "data_in"
+        case testDataIn = "test_data_in"
         case realSize = "real_size"
         case paths
         case preRun = "pre_run"
         case postRun = "post_run"
         case dataOut = "data_out"
+        case testDataOut = "test_data_out"
         case teardown
         case createPersistent = "create_persistent"
 
@@ -199,7 +213,7 @@ package enum StagerCall: Hashable, Sendable {
             case .pools, .showConfigurations, .showInstances, .showSessions: []
             case .jobProcess: [.job]
             case .setup: [.token, .user, .groupid, .capacity, .job]
-            case .dataIn, .realSize, .preRun, .postRun, .dataOut, .teardown: [.token]
+            case .dataIn, .testDataIn, .realSize, .preRun, .postRun, .dataOut, .testDataOut, .teardown: [.token]
             case .paths: [.token, .pathfile]
             case .createPersistent: [.token, .user, .capacity]
             }
@@ -207,9 +221,11 @@ package enum StagerCall: Hashable, Sendable {
 
         var optional: [Option] {
             switch self {
-            case .pools, .showConfigurations, .showInstances, .showSessions, .jobProcess, .realSize: []
-            case .setup: [.caller, .nodehostnamefile]
-            case .dataIn, .postRun, .dataOut, .paths: [.job]
+            case .pools, .showConfigurations, .showInstances, .showSessions, .testDataIn, .realSize, .testDataOut: []
+            case .jobProcess: [.directive]
+            case .setup: [.caller, .nodehostnamefile, .directive]
+            case .dataIn, .dataOut: [.job, .noWait]
+            case .postRun, .paths: [.job]
             case .preRun: [.job, .nodehostnamefile]
             case .teardown: [.job, .hurry]
             case .createPersistent: [.caller, .groupid, .access, .type]
@@ -315,14 +331,16 @@ package enum StagerCall: Hashable, Sendable {
             case .showConfigurations: .showConfigurations
             case .showInstances: .showInstances
             case .showSessions: .showSessions
-            case .jobProcess: .jobProcess(ScriptFile(try path(.job) ?? ""))
+            case .jobProcess: .jobProcess(ScriptFile(try path(.job) ?? ""), directive: try directive())
             case .setup: .setup(try setup())
-            case .dataIn: .dataIn(try token(), try script())
+            case .dataIn: .dataIn(try token(), try script(), waits: values[.noWait] == nil)
+            case .testDataIn: .testDataIn(try token())
             case .realSize: .realSize(try token())
             case .paths: .paths(try token(), try script(), pathFile: try path(.pathfile) ?? "")
             case .preRun: .preRun(try token(), try script(), nodeFile: try path(.nodehostnamefile))
             case .postRun: .postRun(try token(), try script())
-            case .dataOut: .dataOut(try token(), try script())
+            case .dataOut: .dataOut(try token(), try script(), waits: values[.noWait] == nil)
+            case .testDataOut: .testDataOut(try token())
             case .teardown: .teardown(try token(), try script(), isHurried: values[.hurry] != nil)
             case .createPersistent: .createPersistent(try create())
             }
@@ -338,6 +356,15 @@ package enum StagerCall: Hashable, Sendable {
                 throw ErrorLine("\(option.name) \(ErrorLine.name(path)): write a path from / on")
             }
             return path
+        }
+
+        private func directive() throws(ErrorLine) -> String? {
+            guard let word = values[.directive] else { return nil }
+            let isWord = word.utf8.allSatisfy { ByteText.isLetter($0) || ByteText.isDigit($0) || $0 == 0x5f }
+            guard isWord, word.utf8.count <= StagerCall.directiveBytesMax else {
+                throw ErrorLine("--directive \(ErrorLine.name(word)): write a word as Directive= has it, as BB_LUA")
+            }
+            return word
         }
 
         private func user(_ option: Option) throws(ErrorLine) -> UInt32? {
@@ -357,7 +384,7 @@ package enum StagerCall: Hashable, Sendable {
             return Setup(
                 job: job, caller: values[.caller] ?? "SLURM", uid: try user(.user) ?? 0, gid: try user(.groupid) ?? 0,
                 capacity: try CapacityArgument(values[.capacity] ?? ""), script: ScriptFile(try path(.job) ?? ""),
-                nodeFile: try path(.nodehostnamefile))
+                nodeFile: try path(.nodehostnamefile), directive: try directive())
         }
 
         private func create() throws(ErrorLine) -> Create {

@@ -28,12 +28,14 @@ struct Directive {
     // MARK: Reading
 
     /// - Returns: nil where the line is no directive though Slurm keeps it: `#BB_LUA`, `#DWARF`.
-    init?(_ line: DirectiveScript.Line, mayHoldSymbols: Bool) throws(ErrorLine) {
+    init?(
+        _ line: DirectiveScript.Line, mayHoldSymbols: Bool, isLua: Bool = false
+    ) throws(ErrorLine) {
         // Words of a plain comment mean nothing, whatever they hold.
         let isJoined = line.text.first.map { !ByteText.isBlank($0) } ?? false
         if isJoined, Self.verb(near: line.text.prefix { !ByteText.isBlank($0) }) == nil { return nil }
         let words = try DirectiveWords(line.text, mayHoldSymbols: mayHoldSymbols)
-        rule = try Self.rule(words, line.family)
+        rule = try Self.rule(words, line.family, isLua: isLua)
         number = line.number
         text = words.text
         var rest = words.words.dropFirst()
@@ -88,7 +90,7 @@ struct Directive {
 
     /// The rule of the line's verb.
     private static func rule(
-        _ words: DirectiveWords, _ family: DirectiveRule.Family
+        _ words: DirectiveWords, _ family: DirectiveRule.Family, isLua: Bool
     ) throws(ErrorLine) -> DirectiveRule {
         guard let word = words.words.first else {
             // Slurm keeps such a line and does not read it.
@@ -108,7 +110,8 @@ struct Directive {
         guard verb.rawValue.utf8.elementsEqual(word.bytes) else {
             throw ErrorLine("#\(family.rawValue) \(word.shown): no such directive; write \(rule.title)")
         }
-        guard rule.family == family else {
+        // The lua plugin has one beginning for all; the reader of the plan refuses what it does not know.
+        guard rule.family == family || isLua else {
             throw ErrorLine("#\(family.rawValue) \(verb.rawValue): write \(rule.title)")
         }
         return rule
@@ -186,6 +189,23 @@ struct Directive {
         }
         if word.isBeforeTab {
             throw ErrorLine("\(word.shown) ends with a tab, which Slurm takes for a part of it: write a blank")
+        }
+    }
+
+    /// The lua plugin gives its script `pool=` and `capacity=` of any line, and knows neither swap space nor persistent
+    /// buffers (spec §3.1, staging.md §1.4).
+    func checkForLua() throws(ErrorLine) {
+        switch rule.verb {
+        case .jobdw:
+            // Slurm refuses such a line by itself, without a word to the user.
+            if !has("pool") { throw ErrorLine("\(rule.title) has no pool=: write pool=POOL") }
+        case .persistentdw: break
+        case .stageIn, .stageOut:
+            for key in ["capacity", "pool"] where text.firstRange(of: key + "=") != nil {
+                throw ErrorLine("Slurm reads \(key)= within this line: take it out of there")
+            }
+        case .swap, .create, .destroy:
+            throw ErrorLine("\(rule.verb.rawValue) is not for burst_buffer/lua: it has buffers of jobs alone")
         }
     }
 

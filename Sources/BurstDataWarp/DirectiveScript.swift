@@ -1,6 +1,9 @@
 /// The burst buffer lines of a batch script, found as Slurm's datawarp plugin finds them (spec §3.2): above the first
 /// line that does not begin with `#`, and beginning with `#DW` or `#BB`; lines that end with a backslash go on in the
 /// next such line. What the lines say is for `StagePlan.read`.
+///
+/// The lua plugin looks for one beginning, `Directive=` of burst_buffer.conf (spec §3.1). The words behind it are those
+/// behind `#DW`.
 package struct DirectiveScript: Hashable, Sendable {
     package struct Line: Hashable, Sendable {
         package var family: DirectiveRule.Family
@@ -24,7 +27,9 @@ package struct DirectiveScript: Hashable, Sendable {
     package var notes: [ErrorLine] = []
     /// The text is what Slurm made of a script with symbols (spec §3.8): directives only, so numbers of lines tell the
     /// user nothing and directives are counted instead; and a `%` in it is a `%`.
-    package let isReplaced: Bool
+    let isReplaced: Bool
+    /// For the lua plugin: `BB_LUA`, or what `Directive=` says. Nil: `#DW` and `#BB`.
+    package let directive: String?
 
     /// `line 7`, or `directive 2` where symbols were replaced.
     func place(_ number: Int) -> String {
@@ -34,8 +39,10 @@ package struct DirectiveScript: Hashable, Sendable {
     /// - Parameters:
     ///   - bytes: a script, whole or at least to its first command. It ends at a zero byte, as Slurm stores one.
     ///   - isReplaced: whether the file was `/proc/PID/fd/N` (staging.md §0 fact 6).
-    package init(_ bytes: [UInt8], isReplaced: Bool = false) throws(ErrorLine) {
+    ///   - directive: the lua plugin's, without `#`; nil: the datawarp plugin's two.
+    package init(_ bytes: [UInt8], isReplaced: Bool = false, directive: String? = nil) throws(ErrorLine) {
         self.isReplaced = isReplaced
+        self.directive = directive
         guard bytes.count <= DirectiveLimits.scriptBytesMax else {
             throw ErrorLine(
                 "a script of \(bytes.count) bytes is too large: at most \(DirectiveLimits.scriptBytesMax) are read")
@@ -94,14 +101,14 @@ package struct DirectiveScript: Hashable, Sendable {
             scan.end = number
             return
         }
-        guard let family = Self.family(line) else {
+        guard let family = family(line) else {
             if scan.isOpen { endOpenLine(scan, before: "a comment") }
             scan.isOpen = false
             noteMisspelt(line, number)
             return
         }
         scan.bytes += line.count
-        var text = line.dropFirst(3)
+        var text = behind(family, line)
         let goesOn = text.last == UInt8(ascii: "\\")
         if goesOn { text = text.dropLast() }
         if scan.isOpen, let last = lines.indices.last {
@@ -112,10 +119,18 @@ package struct DirectiveScript: Hashable, Sendable {
         scan.isOpen = goesOn
     }
 
-    private static func family(_ line: ArraySlice<UInt8>) -> DirectiveRule.Family? {
-        let name = line.dropFirst().prefix(2)
-        if name.elementsEqual("DW".utf8) { return .datawarp }
-        return name.elementsEqual("BB".utf8) ? .persistent : nil
+    private var families: [DirectiveRule.Family] { directive == nil ? [.datawarp, .persistent] : [.datawarp] }
+
+    /// What a line begins with behind its `#`.
+    private func name(_ family: DirectiveRule.Family) -> String { directive ?? family.rawValue }
+
+    private func family(_ line: ArraySlice<UInt8>) -> DirectiveRule.Family? {
+        families.first { line.dropFirst().starts(with: name($0).utf8) }
+    }
+
+    /// The line without `#DW`.
+    private func behind(_ family: DirectiveRule.Family, _ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        line.dropFirst(1 + name(family).utf8.count)
     }
 
     private mutating func join(
@@ -141,7 +156,7 @@ package struct DirectiveScript: Hashable, Sendable {
         guard scan.isOpen, let last = lines.last else { return }
         fault(
             last.number,
-            "ends with a backslash before \(what): go on in the next line with #\(last.family.rawValue), or remove it")
+            "ends with a backslash before \(what): go on in the next line with #\(name(last.family)), or remove it")
     }
 
     private mutating func fault(_ number: Int, _ text: String) {
@@ -157,11 +172,11 @@ package struct DirectiveScript: Hashable, Sendable {
     }
 
     private mutating func noteBelow(_ line: ArraySlice<UInt8>, _ scan: Scan) {
-        guard let end = scan.end, let family = Self.family(line), line.first == UInt8(ascii: "#"),
-            Self.beginsWithVerb(line.dropFirst(3), family)
+        guard let end = scan.end, let family = family(line), line.first == UInt8(ascii: "#"),
+            Self.beginsWithVerb(behind(family, line), family)
         else { return }
         note(
-            scan.number, "#\(family.rawValue) is not read: it stands below \(place(end)), which does not begin with #")
+            scan.number, "#\(name(family)) is not read: it stands below \(place(end)), which does not begin with #")
     }
 
     /// `# DW jobdw`, ` #DW jobdw`, `#dw jobdw`.
@@ -169,9 +184,11 @@ package struct DirectiveScript: Hashable, Sendable {
         let rest = line.drop(while: ByteText.isBlank)
         guard rest.first == UInt8(ascii: "#") else { return }
         let word = rest.dropFirst().drop(while: ByteText.isBlank)
-        for family in [DirectiveRule.Family.datawarp, .persistent]
-        where word.starts(withText: family.rawValue) && Self.beginsWithVerb(word.dropFirst(2), family) {
-            note(number, "\(ErrorLine.name(line)) is a plain comment: a directive begins with #\(family.rawValue)")
+        for family in families
+        where word.starts(withText: name(family))
+            && Self.beginsWithVerb(word.dropFirst(name(family).utf8.count), family)
+        {
+            note(number, "\(ErrorLine.name(line)) is a plain comment: a directive begins with #\(name(family))")
         }
     }
 

@@ -40,6 +40,8 @@ private struct PlanReader {
     }
 
     private mutating func fault(_ number: Int, _ text: ErrorLine) {
+        // The table of directives names them as the datawarp plugin does.
+        let text = script.directive.map { ErrorLine(text.text.replacing("#DW ", with: "#\($0) ")) } ?? text
         faults.append(.init(number: number, text: text.at(script.place(number))))
     }
 
@@ -48,7 +50,11 @@ private struct PlanReader {
     mutating func readLines() {
         for line in script.lines where faults.count < DirectiveLimits.faultsMax {
             do throws(ErrorLine) {
-                if let directive = try Directive(line, mayHoldSymbols: !script.isReplaced) { try take(directive) }
+                let isLua = script.directive != nil
+                guard let directive = try Directive(line, mayHoldSymbols: !script.isReplaced, isLua: isLua)
+                else { continue }
+                if isLua { try directive.checkForLua() }
+                try take(directive)
             } catch {
                 fault(line.number, error)
             }

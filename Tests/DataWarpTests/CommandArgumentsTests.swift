@@ -18,7 +18,7 @@ import Testing
         #expect(try call("--function show_configurations") == .showConfigurations)
         #expect(try call("--function show_instances") == .showInstances)
         #expect(try call("--function show_sessions") == .showSessions)
-        #expect(try call("--function job_process --job \(s)") == .jobProcess(Self.script))
+        #expect(try call("--function job_process --job \(s)") == .jobProcess(Self.script, directive: nil))
         #expect(
             try call(
                 "--function setup --token 83 --caller SLURM --user 1001 --groupid 1002 --capacity wlm_pool:200GiB --job \(s)"
@@ -27,7 +27,7 @@ import Testing
                     .init(
                         job: JobID(83), caller: "SLURM", uid: 1001, gid: 1002,
                         capacity: CapacityArgument(pool: "wlm_pool", size: .bytes(200 << 30)), script: Self.script)))
-        #expect(try call("--function data_in --token 83 --job \(s)") == .dataIn(token, Self.script))
+        #expect(try call("--function data_in --token 83 --job \(s)") == .dataIn(token, Self.script, waits: true))
         #expect(try call("--function real_size --token 83") == .realSize(token))
         #expect(
             try call("--function paths --job \(s) --token 83 --pathfile /srv/path")
@@ -36,7 +36,7 @@ import Testing
             try call("--function pre_run --token 83 --job \(s) --nodehostnamefile /srv/nids")
                 == .preRun(token, Self.script, nodeFile: "/srv/nids"))
         #expect(try call("--function post_run --token 83 --job \(s)") == .postRun(token, Self.script))
-        #expect(try call("--function data_out --token 83 --job \(s)") == .dataOut(token, Self.script))
+        #expect(try call("--function data_out --token 83 --job \(s)") == .dataOut(token, Self.script, waits: true))
         #expect(
             try call("--function teardown --token 83 --job \(s)") == .teardown(token, Self.script, isHurried: false))
         #expect(
@@ -50,6 +50,26 @@ import Testing
                         name: try BufferName("alpha".utf8), caller: "CLI", uid: 1001,
                         capacity: CapacityArgument(pool: "wlm_pool", size: .bytes(429_496_729_600)), modes: .striped,
                         kind: .scratch)))
+    }
+
+    /// What burst_buffer.lua needs beside Slurm's own.
+    @Test func callsForLuaAreRead() throws {
+        let token = try SessionToken("83")
+        #expect(
+            try call("--function data_in --token 83 --job \(Self.script.path) --no-wait")
+                == .dataIn(token, Self.script, waits: false))
+        #expect(try call("--no-wait --function data_out --token 83") == .dataOut(token, nil, waits: false))
+        #expect(try call("--function test_data_in --token 83") == .testDataIn(token))
+        #expect(
+            try call("--function job_process --job /s --directive BB_LUA")
+                == .jobProcess(ScriptFile("/s"), directive: "BB_LUA"))
+        let setup = try call("-f setup -t 83 -u 1 --groupid 1 -C p:1 --job /s --directive=BB_SITE")
+        guard case .setup(let values) = setup else {
+            Issue.record("\(setup)")
+            return
+        }
+        #expect(values.directive == "BB_SITE")
+        #expect(try call("--function test_data_out --token=83") == .testDataOut(token))
     }
 
     @Test func optionsStandInAnyOrderAndForm() throws {
@@ -83,6 +103,25 @@ import Testing
         ("-f real_size -t 1 --job /s", "real_size takes no --job: write dw_wlm_cli --function real_size --token TOKEN"),
         ("-f pools --hurry", "pools takes no --hurry: write dw_wlm_cli --function pools"),
         ("-f teardown -t 1 --hurry=yes", "--hurry takes no value: write it alone"),
+        (
+            "-f post_run -t 1 --no-wait",
+            "post_run takes no --no-wait: write dw_wlm_cli --function post_run --token TOKEN [--job SCRIPT]"
+        ),
+        ("-f data_in -t 1 --no-wait=1", "--no-wait takes no value: write it alone"),
+        ("-f data_in -t 1 --nowait", "option --nowait does not exist: write --no-wait"),
+        (
+            "-f job_process --job /s --directive #BB_LUA",
+            "--directive #BB_LUA: write a word as Directive= has it, as BB_LUA"
+        ),
+        (
+            "-f real_size -t 1 --directive BB_LUA",
+            "real_size takes no --directive: write dw_wlm_cli --function real_size --token TOKEN"
+        ),
+        ("-f test_data_in", "test_data_in has no --token: write --token TOKEN"),
+        (
+            "-f test_data_out -t 1 --job /s",
+            "test_data_out takes no --job: write dw_wlm_cli --function test_data_out --token TOKEN"
+        ),
         ("-f data_in -t 1 --job s", "--job s: write a path from / on"),
         ("-f data_in --token=", "--token : write 1 to 4096 bytes"),
         ("-f paths -t 1", "paths has no --pathfile: write --pathfile FILE"),
@@ -154,8 +193,9 @@ import Testing
         let help = StagerCall.helpText
         #expect(help.contains("dw_wlm_cli --function paths --token TOKEN --pathfile FILE [--job SCRIPT]\n"))
         #expect(help.contains("dw_wlm_cli --function teardown --token TOKEN [--job SCRIPT] [--hurry]\n"))
+        #expect(help.contains("dw_wlm_cli --function data_out --token TOKEN [--job SCRIPT] [--no-wait]\n"))
         #expect(help.contains("-C is --capacity"))
-        #expect(help.split(separator: "\n").count == 15)
+        #expect(help.split(separator: "\n").count == 17)
     }
 }
 

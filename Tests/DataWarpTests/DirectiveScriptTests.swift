@@ -56,6 +56,63 @@ import Testing
         #expect(many.notes.count == DirectiveLimits.notesMax)
     }
 
+    // MARK: The lua plugin's
+
+    private func lua(_ text: String, _ directive: String = "BB_LUA") throws -> DirectiveScript {
+        try DirectiveScript(Array(text.utf8), directive: directive)
+    }
+
+    @Test func linesOfTheLuaPluginBeginWithItsDirective() throws {
+        let text = """
+            #!/bin/bash
+            #DW jobdw capacity=1GB
+            #BB_LUA jobdw pool=nvme capacity=1GiB \\
+            #BB_LUA   access_mode=striped
+            #BB create_persistent name=a capacity=1GB
+            #BB_LUA stage_in type=directory source=/lus/in destination=$DW_JOB_STRIPED/in
+            true
+            #BB_LUA stage_out type=file source=$DW_JOB_STRIPED/f destination=/lus/f
+            """
+        let script = try lua(text)
+        #expect(script.lines.map(\.number) == [3, 6])
+        #expect(
+            script.notes.map(\.text)
+                == ["line 8: #BB_LUA is not read: it stands below line 7, which does not begin with #"])
+        let plan = try StagePlan.read(script)
+        #expect(plan.jobBuffers.map(\.bytes) == [1 << 30] && plan.jobBuffers.map(\.pool) == ["nvme"])
+        #expect(plan.transfers.count == 1 && plan.creations.isEmpty)
+        #expect(try lua(text, "BB_SITE").lines.isEmpty)
+        #expect(try lua("#BB_SITE jobdw pool=p capacity=1\n", "BB_SITE").lines.count == 1)
+    }
+
+    @Test(arguments: [
+        ("jobdw capacity=1GiB", "line 1: #BB_LUA jobdw has no pool=: write pool=POOL"),
+        (
+            "jobdw pool=p capacity=3.5TB",
+            "line 1: capacity=3.5TB: Slurm reads this as 3 bytes; write capacity=3500GB"
+        ),
+        ("jobdw pool=p capacty=1", "line 1: capacty=: no such key of #BB_LUA jobdw; write capacity="),
+        ("swap 10GiB", "line 1: swap is not for burst_buffer/lua: it has buffers of jobs alone"),
+        (
+            "create_persistent name=a capacity=1GB",
+            "line 1: create_persistent is not for burst_buffer/lua: it has buffers of jobs alone"
+        ),
+        (
+            "stage_in type=file source=/lus/pool=1 destination=$DW_JOB_STRIPED/f",
+            "line 1: Slurm reads pool= within this line: take it out of there"
+        ),
+        (
+            "stage_in type=file source=/lus/f destination=$DW_JOB_STRIPED/f",
+            "line 1: there is no buffer: write #BB_LUA jobdw type=scratch access_mode=striped capacity=SIZE"
+        ),
+    ])
+    func linesOfTheLuaPluginAreJudged(words: String, says: String) throws {
+        let faults = try #require(throws: DirectiveFaults.self) {
+            try StagePlan.read(try lua("#BB_LUA " + words + "\n"))
+        }
+        #expect(faults.lines.map(\.text) == [says])
+    }
+
     @Test func limitsAreNamed() throws {
         let lines = String(repeating: "#DW swap 1\n", count: DirectiveLimits.linesMax)
         #expect(try script(lines).lines.count == DirectiveLimits.linesMax)

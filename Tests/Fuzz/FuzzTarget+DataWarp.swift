@@ -28,10 +28,10 @@ extension FuzzTarget {
     static let directives = FuzzTarget(
         name: "directives", seeds: { scripts() },
         check: { input in
-            for isReplaced in [false, true] {
+            for (isReplaced, directive) in [(false, nil), (true, nil), (false, "DW"), (true, "BB")] {
                 let script: DirectiveScript
                 do throws(ErrorLine) {
-                    script = try DirectiveScript(input, isReplaced: isReplaced)
+                    script = try DirectiveScript(input, isReplaced: isReplaced, directive: directive)
                 } catch {
                     promised(error)
                     continue
@@ -117,6 +117,9 @@ extension FuzzTarget {
                 "--function\ncreate_persistent\n-c\nCLI\n-t\nalpha\n-u\n1\n-C\np:5\n-a\nstriped\n-T\nscratch",
                 "--function=pre_run\n--token=7\n--nodehostnamefile=/n", "sessions\nmost\n-H\n--json\n--compat=2015",
                 "pools\nnodes\nsi\ncompat=2017", "--function\nreal_size\n--token\n7",
+                "--function\ndata_in\n--token\n7\n--job\n/s\n--no-wait", "-f\ntest_data_in\n-t\n7",
+                "-f\ndata_out\n--no-wait\n-t\n7", "-f\ntest_data_out\n--token=7",
+                "--function\njob_process\n--job\n/s\n--directive\nBB_LUA",
             ].map { Array($0.utf8) }
         },
         check: { input in
