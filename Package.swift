@@ -161,7 +161,8 @@ let package = Package(
             swiftSettings: settings),
         tests("StagingTests", "BurstStaging", "BurstTestSupport", "CSys", "burst-stage"),
         tests(
-            "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
+            "StoreTests", "BurstStore", "BurstEngine", "BurstStager", "BurstModel", "BurstTestSupport", "store-probe",
+            grdb,
             exclude: ["Upgrades"]),
         .executableTarget(
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
@@ -172,6 +173,9 @@ let package = Package(
         .executableTarget(
             name: "daemon-probe", dependencies: ["BurstClient", "BurstWire"], path: "Tests/daemon-probe",
             swiftSettings: settings),
+        tests(
+            "StagerEndToEndTests", "BurstClient", "BurstWire", "BurstTestSupport", "CSys", "burst", "burstd",
+            "burst-stage", "burst-scriptd", "burst-stepd", "daemon-probe"),
         tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
