@@ -86,7 +86,7 @@ let package = Package(
         // Edges: each owns one part of the outside.
         module("BurstSettings", "BurstModel", "BurstScreen", toml),
         module("BurstSources", "BurstModel", "BurstWire", "BurstClient", "CJSONC", subprocess, system),
-        module("BurstStore", "BurstModel", "BurstEngine", grdb, sqlite),
+        module("BurstStore", "BurstModel", "BurstEngine", "BurstStager", grdb, sqlite),
         module("BurstTerminal", "BurstScreen", "CCurses", "CSys"),
         module("BurstSteps", "CSys"),
         module("BurstPools", "BurstModel", "CSys"),
@@ -129,7 +129,8 @@ let package = Package(
         // The engine's loop, its socket and its program.
         module(
             "BurstDaemon", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", "BurstStore", "BurstHooks",
-            "BurstSteps", "BurstSources", "CSys", logging, nioCore, nioPosix, lifecycle, unixSignals),
+            "BurstSteps", "BurstSources", "BurstStager", "BurstDataWarp", "BurstPools", "BurstSettings", "CSys",
+            logging, nioCore, nioPosix, lifecycle, unixSignals),
         .executableTarget(
             name: "burstd", dependencies: ["BurstDaemon", arguments], exclude: ["burstd.8"], swiftSettings: settings),
         // The monitor's loop and its program.

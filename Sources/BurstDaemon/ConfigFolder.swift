@@ -1,5 +1,6 @@
 import BurstEngine
 import BurstModel
+import BurstSettings
 import BurstSources
 import Glibc
 
@@ -29,15 +30,20 @@ package struct ConfigFolder: SettingsReader {
 
     private func load() throws(ConfigFault) -> DaemonSettings {
         let file = path + "/slurm.conf"
+        let staging = try staging()
         guard let text = try contents("slurm.conf") else {
-            throw ConfigFault(
-                file: file, line: 0, wrong: "there is no such file",
-                right: "write it, or name its folder with --config DIR")
+            guard let staging else {
+                throw ConfigFault(
+                    file: file, line: 0, wrong: "there is no such file",
+                    right: "write it (or burst.toml, for the stager alone), or name its folder with --config DIR")
+            }
+            return try stagerAlone(staging)
         }
         let words = try ConfigText.parse(file: file, text: text) { include($0) }
         let slurm = try SlurmConf.read(words)
         var settings = DaemonSettings(engine: try engine(slurm.conf, file))
         settings.notes = slurm.notes
+        settings.pools = staging?.pools
         settings.mailProgram = slurm.conf.mailProg
         for line in words.lines {
             for pair in line.pairs {
@@ -61,6 +67,37 @@ package struct ConfigFolder: SettingsReader {
         settings.notes += reading.notes
         if slurm.conf.logsBurstBuffer { settings.notes += reading.loaded }
         settings.engine.plugin = Self.plugin(reading.conf)
+        return settings
+    }
+
+    /// `burst.toml`, where there is one.
+    private func staging() throws(ConfigFault) -> PoolsFile.Contents? {
+        do throws(FileFault) {
+            return try PoolsFile.contents(path + "/" + PoolsFile.name)
+        } catch {
+            throw ConfigFault(file: error.file, line: error.line, wrong: error.wrong, right: error.right)
+        }
+    }
+
+    /// Jobs are those of the machine's Slurm; this burstd stages for it.
+    private func stagerAlone(_ staging: PoolsFile.Contents) throws(ConfigFault) -> DaemonSettings {
+        var engine = EngineSettings()
+        engine.hostName = Self.hostName
+        engine.stateFolder = state ?? Self.usualState()
+        engine.zone = .system
+        engine.plugin = nil
+        // Debian's name for it; where there is none, root alone runs the verbs of a life.
+        let name = staging.slurmUser ?? "slurm"
+        let user = people.user(named: name) ?? UInt32(name).flatMap { people.user(uid: $0) }
+        if staging.slurmUser != nil, user == nil {
+            throw ConfigFault(
+                file: path + "/" + PoolsFile.name, line: 0, wrong: "slurm_user=\(name) is no user of this machine",
+                right: "name one, or leave the key out")
+        }
+        engine.slurmUserID = user?.uid ?? 0
+        var settings = DaemonSettings(engine: engine)
+        settings.pools = staging.pools
+        settings.isStagerAlone = true
         return settings
     }
 

@@ -179,7 +179,7 @@ final class Connection: ChannelInboundHandler {
     private func offer(_ question: ClientQuestion) {
         guard let peer, case .open = stage else { return }
         // A second one can come along while the name of its owner is looked up; it waits behind.
-        if parked != nil || !server.driver.ask(question) {
+        if parked != nil || !server.ask(question) {
             guard parked == nil else { return peer.refuse(question.id, "burstd has too much to do; try again") }
             parked = question
             server.park(peer.number)

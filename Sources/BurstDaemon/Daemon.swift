@@ -18,6 +18,8 @@ package enum Daemon {
         /// burst-scriptd and burst-stepd; nil: beside this program.
         package var scriptd: String?
         package var stepd: String?
+        /// burst-stage; nil: beside this program.
+        package var stage: String?
 
         package init(config: String, state: String?, socket: String, program: String) {
             self.config = config
@@ -76,6 +78,7 @@ package enum Daemon {
         log.write(
             HookLogLine(.info, "\(options.program) started on cluster \(settings.engine.clusterName), state \(state)"))
         do throws(StateFault) {
+            try parts.stager?.start()
             try parts.driver.start()
             try await parts.server.start()
         } catch {
@@ -90,6 +93,7 @@ package enum Daemon {
     /// The parts of a running daemon, wired together.
     private struct Parts: Sendable {
         let driver: Driver
+        let stager: StagerService?
         let server: SocketServer
         let wish: AsyncStream<Void>
         let store: SQLiteState
@@ -114,6 +118,15 @@ package enum Daemon {
                 : try LuaCalls(
                     script: folder.script, cluster: settings.engine.clusterName, scriptd: options.scriptd,
                     record: state + "/scriptd", log: write)
+            if let pools = settings.pools {
+                stager = try StagerService(
+                    StagerService.Options(
+                        pools: pools, state: state, socket: options.socket, host: settings.engine.hostName,
+                        program: options.stage ?? DaemonPlaces.beside("burst-stage")),
+                    store: store, clock: .system, log: write)
+            } else {
+                stager = nil
+            }
             let mail = Current(settings.mailProgram)
             driver = Driver(
                 parts: Driver.Parts(
@@ -122,7 +135,7 @@ package enum Daemon {
                         environment: DaemonPlaces.environment, program: { mail.value }, log: write),
                     texts: SlurmTexts(), reader: folder, files: JobFiles(state: state), clock: .system, log: write,
                     onShutdown: { wisher.yield() },
-                    onSettings: { settings in
+                    onSettings: { [stager] settings in
                         mail.value = settings.mailProgram
                         log.set(level: settings.logLevel)
                         do throws(StateFault) {
@@ -130,13 +143,21 @@ package enum Daemon {
                         } catch {
                             log.write(HookLogLine(.error, "\(error); the log goes on where it was"))
                         }
+                        switch (stager, settings.pools) {
+                        case (let stager?, let pools): stager.configure(pools ?? [])
+                        case (nil, nil): break
+                        case (nil, _?):
+                            log.write(HookLogLine(.error, "burst.toml: pools are used from the next start on"))
+                        }
                     }),
                 settings: settings)
-            server = SocketServer(path: options.socket, driver: driver, program: options.program)
+            server = SocketServer(path: options.socket, driver: driver, stager: stager, program: options.program)
+            if let stager { driver.show(stager) }
         }
 
         func end() async {
             await server.stopListening()
+            await stager?.stop()
             await driver.stop()
             await server.stop()
         }

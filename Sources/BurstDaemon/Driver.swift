@@ -70,6 +70,7 @@ package final class Driver: Sendable {
     private let hasLoop = Atomic<Bool>(false)
     private let onRoom = Mutex<(@Sendable () -> Void)?>(nil)
     let settings: Mutex<DaemonSettings>
+    private let stager = Mutex<StagerService?>(nil)
 
     package init(parts: Parts, settings: DaemonSettings) {
         self.parts = parts
@@ -77,6 +78,15 @@ package final class Driver: Sendable {
         publisher = Publisher(texts: parts.texts, kitchen: kitchen)
     }
 
+    /// Shows to subscribers what a stager has, and asks it where something is looked through.
+    func show(_ stager: StagerService) {
+        self.stager.withLock { $0 = stager }
+        publisher.show { [stager] caller, take in stager.render(caller, take) }
+    }
+
+    var shownStager: StagerService? { stager.withLock { $0 } }
+
+    var isStagerAlone: Bool { settings.withLock { $0.isStagerAlone } }
     package var clusterName: String { settings.withLock { $0.engine.clusterName } }
     package var slurmUserID: UInt32 { settings.withLock { $0.engine.slurmUserID } }
 
@@ -113,7 +123,9 @@ package final class Driver: Sendable {
         }
         hasLoop.store(true, ordering: .releasing)
         publisher.start(
-            version: { [self] in version.load(ordering: .acquiring) },
+            version: { [self] in
+                version.load(ordering: .acquiring) &+ (stager.withLock { $0?.version } ?? 0)
+            },
             view: { [inbox] caller, take in inbox.add(.view(caller, take)) }, now: parts.clock.now)
         let box = Mutex<Engine?>(engine)
         engine = Engine(settings: settings.engine)

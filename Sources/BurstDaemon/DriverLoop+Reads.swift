@@ -219,9 +219,9 @@ extension DriverLoop {
                 "missing: \(EnginePaths.script(job.id, in: parts.files.state)): job \(job.id) cannot run; cancel it")
         }
         lines += EngineChecks.faults(in: engine).map { "account: \($0)" }
-        let (client, id, store) = (question.client, question.id, parts.store)
+        let (client, id, store, stager) = (question.client, question.id, parts.store, driver.shownStager)
         driver.kitchen.cook { [lines] in
-            let all = lines + store.check()
+            let all = lines + store.check() + (stager?.check() ?? [])
             client.answer(.body(id), body: Array(all.map { $0 + "\n" }.joined().utf8))
         }
     }

@@ -276,6 +276,9 @@ final class DriverLoop {
         let caller = question.caller
         do throws(Refusal) {
             switch question.ask {
+            case .submit where driver.isStagerAlone:
+                throw Refusal(
+                    code: 0, text: "this burstd is the stager alone (there is no slurm.conf): submit jobs to Slurm")
             case .submit(let submission):
                 let order = try Orders.submit(submission, script: question.body, owner: question.owner)
                 return whole { .submit($0, order, caller) }

@@ -157,6 +157,10 @@ package struct DaemonSettings: Sendable {
     package var logLevel = HookLogLine.Level.info
     /// `SlurmdSpoolDir`; nil: below the state folder.
     package var spoolFolder: String?
+    /// Of `burst.toml`; nil: there is none, and nothing is staged.
+    package var pools: [PoolSettings]?
+    /// There is no `slurm.conf` beside `burst.toml`: jobs are a real Slurm's, which calls `dw_wlm_cli`.
+    package var isStagerAlone = false
     /// What is odd about the configuration, for the log.
     package var notes: [HookLogLine] = []
 

@@ -21,7 +21,7 @@ package final class Publisher: Sendable {
         var calls: [[UInt8]] = []
     }
 
-    private enum Kind: Hashable, CaseIterable { case burst, queue, extras, call }
+    private enum Kind: Hashable, CaseIterable { case burst, queue, extras, call, staging }
 
     /// One rendering serves all who see the same.
     private struct Sight: Hashable {
@@ -39,6 +39,8 @@ package final class Publisher: Sendable {
 
     private let texts: any Texts
     private let kitchen: Kitchen
+    /// Renders what the stager shows; nil: there is none.
+    private let staging = Mutex<(@Sendable (Caller, @escaping @Sendable ([UInt8]) -> Void) -> Void)?>(nil)
     private let state = Mutex(State())
     private let (wakes, waker) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
 
@@ -48,6 +50,11 @@ package final class Publisher: Sendable {
     init(texts: any Texts, kitchen: Kitchen) {
         self.texts = texts
         self.kitchen = kitchen
+    }
+
+    /// Pushes from now on what a stager shows, too.
+    func show(staging: @escaping @Sendable (Caller, @escaping @Sendable ([UInt8]) -> Void) -> Void) {
+        self.staging.withLock { $0 = staging }
     }
 
     // MARK: Subscribers
@@ -146,7 +153,7 @@ package final class Publisher: Sendable {
                 for sight in sights where rendered[sight] == nil {
                     var values = values
                     values.caller = caller
-                    rendered[sight] = await cook(sight, values)
+                    rendered[sight] = sight.kind == .staging ? await showStaging(caller) : await cook(sight, values)
                 }
             }
             push(due.map { ($0.number, $0.sights) }, rendered, version: current, at: at, now())
@@ -163,6 +170,7 @@ package final class Publisher: Sendable {
         if subscription.burst { sights.append(Sight(kind: .burst, uid: uid)) }
         if let queue = subscription.queue { sights.append(Sight(kind: .queue, queue: queue, uid: uid)) }
         if subscription.extras { sights.append(Sight(kind: .extras, uid: uid)) }
+        if subscription.staging == true { sights.append(Sight(kind: .staging, uid: uid)) }
         return sights.filter { !subscriber.undrained.contains($0.kind) }
     }
 
@@ -178,12 +186,19 @@ package final class Publisher: Sendable {
         }
     }
 
+    private func showStaging(_ caller: Caller) async -> [UInt8]? {
+        guard let staging = staging.withLock({ $0 }) else { return nil }
+        return await withCheckedContinuation { continuation in
+            staging(caller) { continuation.resume(returning: $0) }
+        }
+    }
+
     private static func render(_ sight: Sight, _ view: EngineView, _ texts: any Texts) -> [UInt8]? {
         switch sight.kind {
         case .burst: return try? texts.show(.burst(oneLine: false, verbose: true), view)
         case .queue: return sight.queue.flatMap { try? texts.show(.queue($0), view) }
         case .extras: return Documents.json(Documents.extras(view))
-        case .call: return nil
+        case .call, .staging: return nil
         }
     }
 
@@ -219,6 +234,7 @@ package final class Publisher: Sendable {
                     case .queue: .queue(at: now.milliseconds)
                     case .extras: .extras(at: now.milliseconds)
                     case .call: .call(at: now.milliseconds)
+                    case .staging: .staging(at: now.milliseconds)
                     }
                 // Of several calls the last one tells when all are taken.
                 guard kind != .call || index == lastCall else {

@@ -9,6 +9,8 @@ import Synchronization
 package final class SocketServer: Sendable {
     package let path: String
     let driver: Driver
+    /// Nil: nothing is staged here.
+    private let stager: StagerService?
     /// `burstd 0.1`
     let program: String
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -29,9 +31,10 @@ package final class SocketServer: Sendable {
         var isStopping = false
     }
 
-    package init(path: String, driver: Driver, program: String) {
+    package init(path: String, driver: Driver, stager: StagerService? = nil, program: String) {
         self.path = path
         self.driver = driver
+        self.stager = stager
         self.program = program
     }
 
@@ -42,6 +45,7 @@ package final class SocketServer: Sendable {
         let files = OpenFiles.raise()
         state.withLock { $0.connectionsMax = min(DaemonLimits.connectionsMax, max(16, files - 512)) }
         driver.whenRoom { [weak self] in self?.unpark() }
+        stager?.whenRoom { [weak self] in self?.unpark() }
         try SocketFile.prepare(path)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
@@ -127,7 +131,15 @@ package final class SocketServer: Sendable {
             state.byUser[uid] = left > 0 ? left : nil
             return true
         }
-        if wasOpen { driver.gone(number) }
+        guard wasOpen else { return }
+        driver.gone(number)
+        stager?.gone(number)
+    }
+
+    /// Hands a question to whom it is for; false where there is no room now.
+    func ask(_ question: ClientQuestion) -> Bool {
+        if let stager, StagerService.takes(question.ask) { return stager.ask(question) }
+        return driver.ask(question)
     }
 
     func park(_ number: UInt64) { state.withLock { _ = $0.parked.insert(number) } }
@@ -231,6 +243,16 @@ package enum Folders {
         guard mkdir(path, mode_t(mode)) == 0 || errno == EEXIST else { throw .system(path, errno) }
         // Whatever the umask says.
         _ = chmod(path, mode_t(mode))
+    }
+}
+
+extension Folders {
+    /// Everybody may pass, and nobody but the owner look around.
+    static func letPass(_ path: String) throws(StateFault) {
+        var status = stat()
+        guard stat(path, &status) == 0, chmod(path, status.st_mode & 0o7777 | 0o111) == 0 else {
+            throw .system(path, errno)
+        }
     }
 }
 

@@ -9,21 +9,50 @@ package enum PoolsFile {
         "threads", "bytes_per_second", "files_per_second",
     ]
 
+    /// All that the file says.
+    package struct Contents: Hashable, Sendable {
+        /// In the order of the file.
+        package var pools: [PoolSettings] = []
+        /// `slurm_user`: who runs slurmctld, and with it `dw_wlm_cli`. A name or a number; nil: not said.
+        package var slurmUser: String?
+    }
+
     /// Reads the file of that path.
     /// - Returns: nil where there is none.
-    package static func load(_ path: String) throws(FileFault) -> [PoolSettings]? {
+    package static func contents(_ path: String) throws(FileFault) -> Contents? {
         switch TextFile.read(path) {
         case .missing: return nil
         case .refused(let fault): throw fault
-        case .text(let text): return try pools(text, file: path)
+        case .text(let text): return try contents(text, file: path)
         }
     }
+
+    /// The pools alone.
+    package static func load(_ path: String) throws(FileFault) -> [PoolSettings]? { try contents(path)?.pools }
 
     /// The pools in the order of the file.
     /// - Throws: the first thing that is wrong; then nothing of the file counts.
     package static func pools(_ text: String, file: String) throws(FileFault) -> [PoolSettings] {
+        try contents(text, file: file).pools
+    }
+
+    /// - Throws: the first thing that is wrong; then nothing of the file counts.
+    package static func contents(_ text: String, file: String) throws(FileFault) -> Contents {
         let document = try TOMLDocument(text, file: file)
-        try document.allow(["pool"], in: document.root, at: [], "table")
+        try document.allow(["slurm_user", "pool"], in: document.root, at: [], "key")
+        var contents = Contents()
+        if let user = document.root["slurm_user"] {
+            let name = try document.text(user, at: ["slurm_user"])
+            guard !name.isEmpty else {
+                throw document.fault(["slurm_user"], "slurm_user is empty", "name SlurmUser, as slurm.conf has it")
+            }
+            contents.slurmUser = name
+        }
+        contents.pools = try pools(document)
+        return contents
+    }
+
+    private static func pools(_ document: TOMLDocument) throws(FileFault) -> [PoolSettings] {
         guard let list = document.root["pool"] else { return [] }
         guard case .list(let values) = list else {
             throw document.fault(["pool"], "pool is \(list.kind)", "write each pool as [[pool]]")

@@ -57,6 +57,25 @@ extension Stager {
         }
     }
 
+    /// For those who began a copy and do not wait: the lua plugin asks again and again (spec §4.6).
+    func test(_ token: String, _ direction: StageDirection) -> StagerAnswer {
+        guard let session = current(token) else {
+            return direction == .stageOut && wasTornDown(token) ? .noMatchingSession : .failed(noSession(token))
+        }
+        guard !session.isPersistent else { return .failed("\(token) is a persistent buffer") }
+        let busy = StagerAnswer(status: 0, text: StagerText.busy)
+        switch (direction, session.phase) {
+        case (_, .waitingForSpace), (_, .allocating), (_, .mounting): return .failed("setup is still under way")
+        case (_, .lost): return .failed(lostText(session))
+        case (.stageIn, .ready): return session.plan.stageIn == 0 ? .done : .failed("data_in was not begun")
+        case (.stageIn, .stagingIn), (.stageOut, .stagingOut): return busy
+        case (.stageIn, .stageInFailed(let failure)), (.stageOut, .stageOutFailed(let failure)):
+            return .failed(failure.text)
+        case (.stageIn, _), (.stageOut, .stagedOut): return .done
+        case (.stageOut, _): return .failed("data_out was not begun: the session is \(session.phaseName)")
+        }
+    }
+
     /// An operator or the owner: what failed is copied again, from where it ended.
     mutating func retry(_ token: String, _ request: StagerRequest, at now: Timestamp) {
         for id in (byToken[token] ?? []).reversed() {

@@ -21,6 +21,7 @@ extension Stager {
         case .postRun(let token): postRun(token, request, at: now)
         case .dataOut(let token): dataOut(token, request, at: now)
         case .teardown(let token, let hurry): tearDown(token, hurry: hurry, request, at: now)
+        case .test(let token, let direction): answer(request, test(token, direction))
         case .retry(let token): retry(token, request, at: now)
         case .throttle(let token, let throttle): self.throttle(token, throttle, request, at: now)
         case .access(let name, let list): setAccess(list, of: name, request, at: now)
@@ -35,7 +36,8 @@ extension Stager {
         case .teardown(let token, _), .access(let token, _):
             guard let session = current(token) ?? leaving(token) else { return false }
             return session.isPersistent && session.owner.uid == caller.uid
-        case .jobProcess, .setup, .dataIn, .realSize, .paths, .preRun, .postRun, .dataOut, .createPersistent, .throttle:
+        case .jobProcess, .setup, .dataIn, .realSize, .paths, .preRun, .postRun, .dataOut, .createPersistent, .test,
+            .throttle:
             return false
         }
     }
@@ -47,7 +49,9 @@ extension Stager {
         case .accepted(let space, let names, let owner):
             var wanted: [String: UInt64] = [:]
             for request in space where request.bytes > 0 {
-                guard let pool = pool(request.pool) else { return .failed(unknownPool(request.pool)) }
+                guard let pool = request.pool.isEmpty ? largestPool : pool(request.pool) else {
+                    return .failed(unknownPool(request.pool))
+                }
                 let (sum, isOver) = wanted[pool.id, default: 0].addingReportingOverflow(
                     pool.granules(for: request.bytes))
                 wanted[pool.id] = isOver ? .max : sum
@@ -66,6 +70,14 @@ extension Stager {
                 if !mayUse(buffer, owner) { return .failed("persistent buffer \(name): permission denied") }
             }
             return .done
+        }
+    }
+
+    /// Judges requests that name no pool: which one Slurm takes for them (DefaultPool) is known to Slurm alone.
+    private var largestPool: StagerPool? {
+        pools.max { left, right in
+            left.usable.multipliedFullWidth(by: left.granularity)
+                < right.usable.multipliedFullWidth(by: right.granularity)
         }
     }
 

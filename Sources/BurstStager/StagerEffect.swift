@@ -121,6 +121,13 @@ package struct StagerLogLine: Hashable, Sendable {
     package var session: SessionID?
     package var token: String?
     package var text: String
+
+    package init(level: Level, session: SessionID? = nil, token: String? = nil, text: String) {
+        self.level = level
+        self.session = session
+        self.token = token
+        self.text = text
+    }
 }
 
 /// A step of the stager: what to write down, then what to do.

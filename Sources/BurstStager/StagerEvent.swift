@@ -48,6 +48,8 @@ package enum StagerVerb: Hashable, Sendable {
     case dataOut(token: String)
     case teardown(token: String, hurry: Bool)
     case createPersistent(CreateOrder)
+    /// How a copy that nobody waits for is: `BUSY`, done, or why it failed.
+    case test(token: String, StageDirection)
     // Of operators, and of owners as far as noted.
     /// Copies again what failed. Owners may.
     case retry(token: String)
@@ -68,6 +70,8 @@ package enum StagerVerb: Hashable, Sendable {
         case .dataOut: "data_out"
         case .teardown: "teardown"
         case .createPersistent: "create_persistent"
+        case .test(_, .stageIn): "test_data_in"
+        case .test(_, .stageOut): "test_data_out"
         case .retry: "retry"
         case .throttle: "throttle"
         case .access: "access"
@@ -77,6 +81,7 @@ package enum StagerVerb: Hashable, Sendable {
 
 /// Space that is asked for.
 package struct SpaceRequest: Hashable, Sendable {
+    /// Empty in a check alone: whichever Slurm takes.
     package var pool: String
     package var bytes: UInt64
     /// At least one: striped and private each make a configuration.

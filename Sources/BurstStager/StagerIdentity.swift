@@ -90,6 +90,9 @@ package enum StagerText {
     /// Success for Slurm's data_in, data_out and teardown.
     package static let noMatchingSession = "No matching session"
 
+    /// A copy is under way (`SLURM_BB_BUSY`).
+    package static let busy = "BUSY"
+
     /// What Slurm would read as something else than a failure, whoever wrote it.
     private static let reserved = [tokenNotFound, noMatchingSession, "invalid function", "job_file_valid"]
 

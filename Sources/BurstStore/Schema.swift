@@ -11,6 +11,9 @@ enum Schema {
         migrator.registerMigration("schema 1") { database in
             for sql in first { try database.execute(sql: sql) }
         }
+        migrator.registerMigration("stager") { database in
+            for sql in stager { try database.execute(sql: sql) }
+        }
         return migrator
     }()
 
@@ -134,7 +137,78 @@ enum Schema {
         "CREATE INDEX actions_by_time ON actions(at)",
     ]
 
+    static let sessionsTable = """
+        CREATE TABLE stager_sessions (
+          -- Sessions of the stager as they are now: the buffer of a job, or a persistent one.
+          id INTEGER PRIMARY KEY,      -- the session's number, in dwstat's first column
+          token TEXT NOT NULL,         -- the job's id, or the buffer's name
+          generation ANY NOT NULL,     -- of the token: a job that runs again has the next one
+          uid INTEGER NOT NULL,        -- the owner's user id
+          phase TEXT NOT NULL,         -- ready, staging-in, stage-in-failed, staged-in, running, staging-out...
+          bytes ANY NOT NULL,          -- of all its instances; text where it is above 9223372036854775807
+          created INTEGER NOT NULL,    -- milliseconds since 1970 UTC
+          session TEXT NOT NULL        -- all of it, JSON
+        ) STRICT
+        """
+
+    static let plansTable = """
+        CREATE TABLE stager_plans (
+          -- What sessions copy, as it was read from their scripts at setup.
+          session INTEGER PRIMARY KEY,
+          plan TEXT NOT NULL
+        ) STRICT
+        """
+
+    static let quarantineTable = """
+        CREATE TABLE stager_quarantine (
+          -- Buffers that are torn down and not removed yet: they still hold their space.
+          id INTEGER PRIMARY KEY,      -- the session's number
+          token TEXT NOT NULL,
+          since INTEGER NOT NULL,      -- milliseconds since 1970 UTC
+          buffer TEXT NOT NULL         -- all of it, JSON
+        ) STRICT
+        """
+
+    static let stagerPoolsTable = """
+        CREATE TABLE stager_pools (
+          -- Pools of burst.toml as the stager counts them.
+          name TEXT PRIMARY KEY,
+          granularity ANY NOT NULL,    -- bytes; text where above 9223372036854775807
+          quantity ANY NOT NULL,       -- granules
+          pool TEXT NOT NULL           -- all of it, JSON
+        ) STRICT, WITHOUT ROWID
+        """
+
+    static let tombstonesTable = """
+        CREATE TABLE stager_tombstones (
+          -- Tokens whose session is gone: for those who come late, and to count generations.
+          token TEXT PRIMARY KEY,
+          generation ANY NOT NULL,
+          at INTEGER NOT NULL          -- milliseconds since 1970 UTC
+        ) STRICT, WITHOUT ROWID
+        """
+
+    static let stagingsTable = """
+        CREATE TABLE stagings (
+          -- History: each change of a session's phase.
+          id INTEGER PRIMARY KEY,      -- grows with each
+          at INTEGER NOT NULL,         -- milliseconds since 1970 UTC
+          session INTEGER NOT NULL,
+          token TEXT NOT NULL,
+          phase TEXT NOT NULL          -- that was entered; gone: the session was forgotten
+        ) STRICT
+        """
+
+    private static let stager = [
+        sessionsTable, plansTable, quarantineTable, stagerPoolsTable, tombstonesTable, stagingsTable,
+        "CREATE INDEX stagings_by_token ON stagings(token, id)",
+        "CREATE INDEX stagings_by_time ON stagings(at)",
+    ]
+
     /// What the engine cannot start without: checked page by page at each start, unlike the history, which may be
     /// large.
-    static let stateTables = ["jobs", "pools", "reservations", "counters"]
+    static let stateTables = [
+        "jobs", "pools", "reservations", "counters", "stager_sessions", "stager_plans", "stager_quarantine",
+        "stager_pools", "stager_tombstones",
+    ]
 }

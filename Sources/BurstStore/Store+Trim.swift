@@ -4,7 +4,7 @@ import GRDB
 /// How much history is kept.
 package struct HistoryLimits: Hashable, Sendable {
     package var days = 30
-    /// Of each of the three tables.
+    /// Of each table.
     package var rows = 1_000_000
     /// Of the database as a whole, without pages that are free again.
     package var bytes = 1 << 30
@@ -25,7 +25,7 @@ extension Store {
         }
     }
 
-    private static let tables = ["state_changes", "calls", "actions"]
+    private static let tables = ["state_changes", "calls", "actions", "stagings"]
 
     private static func trimStep(_ database: Database, _ limits: HistoryLimits, _ now: Timestamp) throws -> Bool {
         let oldest = now.milliseconds - Int64(max(0, limits.days)) * 86_400_000

@@ -45,6 +45,7 @@ struct Burstd: AsyncParsableCommand {
             socket: try absolute(socket, "--socket"), program: "burstd \(Self.version)")
         options.scriptd = environment["BURST_SCRIPTD"]
         options.stepd = environment["BURST_STEPD"]
+        options.stage = environment["BURST_STAGE"]
         if checkConfig {
             let (wrong, notes) = Daemon.checkConfig(options)
             for line in notes + wrong { Background.complain(line) }

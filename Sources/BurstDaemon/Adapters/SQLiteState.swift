@@ -1,9 +1,10 @@
 package import BurstEngine
 package import BurstModel
+package import BurstStager
 package import BurstStore
 
 /// The store behind the driver's door.
-package struct SQLiteState: StateStore {
+package struct SQLiteState: StateStore, StagerStore {
     private let store: Store
 
     package init(_ store: Store) { self.store = store }
@@ -26,6 +27,14 @@ package struct SQLiteState: StateStore {
 
     package func persist(_ records: [Record]) throws(StateFault) {
         try said { () throws(StoreFault) in try store.persist(records) }
+    }
+
+    package func persist(_ records: [StagerRecord]) throws(StateFault) {
+        try said { () throws(StoreFault) in try store.persist(records) }
+    }
+
+    package func recoverStager() throws(StateFault) -> Stager.Recovered {
+        try said { () throws(StoreFault) in try store.recoverStager() }
     }
 
     package func recover() throws(StateFault) -> Engine.Recovered {

@@ -2,6 +2,7 @@
 #ifndef BURST_CSYS_H
 #define BURST_CSYS_H
 #include "bb_pool.h"
+#include "bb_spawn.h"
 #include "bb_stage.h"
 #include "bb_steps.h"
 #include "bb_terminal.h"
