@@ -196,6 +196,9 @@ let package = Package(
         // programs are.
         tests("StageClientTests", "BurstStageClient", "BurstDataWarp", "BurstWire", "BurstTestSupport"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
+        tests(
+            "StagedSlurmTests", "BurstClient", "BurstWire", "BurstTestSupport", "burst", "burstd",
+            "burst-scriptd", "burst-stepd", "burst-stage"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests(
             "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",

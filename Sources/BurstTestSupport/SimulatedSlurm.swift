@@ -133,6 +133,10 @@ final class SimulatedSlurm {
             if session.plan.stageOut > 0, !isCopied(session, .stageOut) {
                 fail("data_out of \(token) succeeds uncopied")
             }
+        case .test(let token, let direction):
+            guard answer.text.isEmpty, let session = current(token, call.verb.name) else { return }
+            let lines = direction == .stageIn ? session.plan.stageIn : session.plan.stageOut
+            if lines > 0, !isCopied(session, direction) { fail("\(call.verb.name) of \(token) succeeds uncopied") }
         case .preRun(let token, _):
             guard let session = current(token, "pre_run") else { return }
             ran.insert(session.id)

@@ -159,7 +159,7 @@ local rules = {
     jobdw = {
         required = { "pool", "capacity" },
         keys = {
-            type = one_of("scratch", "cache"), capacity = size_fault, access_mode = some, pool = name_fault, pfs = some,
+            type = one_of("scratch"), capacity = size_fault, access_mode = some, pool = name_fault, pfs = some,
             name = name_fault, write_window_length = some, write_window_multiplier = some, optimization_strategy = some,
         },
     },
@@ -272,7 +272,7 @@ local function directive_fault(text, job)
         end
         job.pool = values.pool
         local modes = values.access_mode or "striped"
-        if values.type ~= "cache" and modes:find("striped", 1, true) then job.striped = true end
+        if modes:find("striped", 1, true) then job.striped = true end
     elseif name ~= "persistentdw" then
         for _, key in ipairs({ "capacity", "pool" }) do
             if text:find(key .. "=", 1, true) then
