@@ -215,7 +215,10 @@ final class StagedCluster {
 
     /// The ends of both logs, for a test's message.
     private func said() -> String {
-        [folder + "/log/slurmctld.log", folder + "/burst/log"].map { path in
+        let outputs = StagedCluster.names(folder + "/jobs").filter { $0.hasPrefix("out-") }.sorted().map {
+            "\(folder)/jobs/\($0)"
+        }
+        return ([folder + "/log/slurmctld.log", folder + "/burst/log"] + outputs).map { path in
             String(decoding: Fixtures.bytes(of: path), as: UTF8.self).split(separator: "\n").suffix(25)
                 .joined(separator: "\n")
         }.joined(separator: "\n--\n")
