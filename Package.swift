@@ -31,6 +31,16 @@ func program(_ name: String, _ dependencies: Target.Dependency...) -> Target {
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+/// A program that starts in milliseconds, with Swift's library in it.
+func lightClient(_ name: String) -> Target {
+    .executableTarget(
+        name: name, dependencies: ["BurstStageClient", "BurstWire"], exclude: ["\(name).1"], swiftSettings: settings,
+        linkerSettings: [
+            .unsafeFlags(["-static-stdlib", "-use-ld=lld"]), .linkedLibrary("_FoundationCShims"),
+            .linkedLibrary("_FoundationCollections"),
+        ])
+}
+
 /// The tests of one subject.
 func tests(
     _ name: String, _ dependencies: Target.Dependency..., exclude: [String] = [], resources: [Resource] = []
@@ -49,6 +59,8 @@ let package = Package(
         .executable(name: "burst-bench", targets: ["burst-bench"]),
         .executable(name: "burst-stepd", targets: ["burst-stepd"]),
         .executable(name: "burst-stage", targets: ["burst-stage"]),
+        .executable(name: "dw_wlm_cli", targets: ["dw_wlm_cli"]),
+        .executable(name: "dwstat", targets: ["dwstat"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -88,6 +100,13 @@ let package = Package(
             name: "burst-stepd", cSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]),
         module("BurstClient", "BurstWire"),
+        // Cray's two commands over the stager. slurmctld starts one for each step of a buffer: what is linked into them
+        // is looked up once, not at every start.
+        .target(
+            name: "BurstStageClient", dependencies: ["BurstClient", "BurstDataWarp", "BurstWire"],
+            exclude: ["Resources"], swiftSettings: settings),
+        lightClient("dw_wlm_cli"),
+        lightClient("dwstat"),
         .target(name: "CSys", publicHeadersPath: "include"),
         // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by
         // burst-scriptd.
@@ -177,7 +196,13 @@ let package = Package(
             "StagerEndToEndTests", "BurstClient", "BurstWire", "BurstTestSupport", "CSys", "burst", "burstd",
             "burst-stage", "burst-scriptd", "burst-stepd", "daemon-probe"),
         tests("WireTests", "BurstWire"),
+        // They run dw_wlm_cli and dwstat, but must not depend on them: a bundle of tests is linked as all of its
+        // programs are.
+        tests("StageClientTests", "BurstStageClient", "BurstDataWarp", "BurstWire", "BurstTestSupport"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
+        tests(
+            "StagedSlurmTests", "BurstClient", "BurstWire", "BurstTestSupport", "burst", "burstd",
+            "burst-scriptd", "burst-stepd", "burst-stage"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests(
             "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",

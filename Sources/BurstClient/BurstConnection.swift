@@ -53,9 +53,14 @@ package final class BurstConnection: Sendable {
     // MARK: Beginning
 
     /// Connects and says hello.
-    /// - Parameter program: our name and version: `burst 0.1`.
-    package static func connect(path: String, program: String) throws(ClientError) -> BurstConnection {
-        let descriptor = try open(path)
+    /// - Parameters:
+    ///   - program: our name and version: `burst 0.1`.
+    ///   - milliseconds: for the connection, and for both hellos.
+    package static func connect(
+        path: String, program: String, milliseconds: Int = connectSeconds * 1000
+    ) throws(ClientError) -> BurstConnection {
+        let deadline = now() + Int64(milliseconds)
+        let descriptor = try open(path, milliseconds: milliseconds)
         do throws(ClientError) {
             var decoder = FrameDecoder()
             let hello: [UInt8]
@@ -72,7 +77,6 @@ package final class BurstConnection: Sendable {
             } catch {
                 sendError = error
             }
-            let deadline = now() + Int64(connectSeconds) * 1000
             let frame: Frame
             do throws(ClientError) {
                 frame = try read(from: descriptor, &decoder, path, until: deadline)
@@ -96,7 +100,7 @@ package final class BurstConnection: Sendable {
         }
     }
 
-    private static func open(_ path: String) throws(ClientError) -> Int32 {
+    private static func open(_ path: String, milliseconds: Int) throws(ClientError) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
@@ -108,7 +112,7 @@ package final class BurstConnection: Sendable {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw .system(.unreachable, path, "socket", errno) }
         // A full queue of connections makes connect wait, or, without this limit, for ever.
-        var limit = timeval(tv_sec: connectSeconds, tv_usec: 0)
+        var limit = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         let status = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -155,8 +159,15 @@ package final class BurstConnection: Sendable {
         _ ask: Question.Ask, body: [UInt8] = [], seconds: Int? = BurstConnection.answerSeconds,
         meanwhile: (Message) -> Void = { _ in }
     ) throws(ClientError) -> (Answer, [UInt8]) {
+        try self.ask(ask, body: body, milliseconds: seconds.map { $0 * 1000 }, meanwhile: meanwhile)
+    }
+
+    /// As above, for those who have little time.
+    package func ask(
+        _ ask: Question.Ask, body: [UInt8] = [], milliseconds: Int?, meanwhile: (Message) -> Void = { _ in }
+    ) throws(ClientError) -> (Answer, [UInt8]) {
         let id = try send(ask, body: body)
-        let deadline = seconds.map { Self.now() + Int64($0) * 1000 }
+        let deadline = milliseconds.map { Self.now() + Int64($0) }
         while true {
             let message = try next(until: deadline)
             if message.question == id {

@@ -102,6 +102,10 @@ private struct PlanReader {
         let kind = directive.kind()
         let modes = try directive.modes()
         let bytes = try directive.size()
+        if script.directive != nil, let pool = plan.jobBuffers.first?.pool, pool != directive.text("pool") {
+            throw ErrorLine(
+                "a second pool after \(ErrorLine.name(pool)): Slurm takes all from the last one; write one pool")
+        }
         switch kind {
         case .scratch:
             if modes.has(.ldbalance) {

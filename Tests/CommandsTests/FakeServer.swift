@@ -11,7 +11,7 @@ final class FakeServer: Sendable {
 
     let folder: TemporaryFolder
     let path: String
-    private let listener: Int32
+    private let listener = Mutex<UnixListener?>(nil)
     private let script: Script
     private let asked = Mutex<[(ask: Question.Ask, body: [UInt8])]>([])
 
@@ -19,39 +19,14 @@ final class FakeServer: Sendable {
         folder = try TemporaryFolder("burst-cli")
         path = folder("s")
         self.script = script
-        listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let status = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        guard status == 0, listen(listener, 8) == 0 else { throw HarnessError("cannot listen on \(path)") }
-        var thread = pthread_t()
-        pthread_create(
-            &thread, nil,
-            { pointer in
-                Unmanaged<FakeServer>.fromOpaque(pointer!).takeRetainedValue().serve()
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        pthread_detach(thread)
+        let listener = try UnixListener(path) { [weak self] in self?.talk($0) }
+        self.listener.withLock { $0 = listener }
     }
 
     var questions: [Question.Ask] { asked.withLock { $0.map(\.ask) } }
     var bodies: [[UInt8]] { asked.withLock { $0.map(\.body) } }
 
-    /// Wakes the thread, which then ends.
-    func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
-
-    private func serve() {
-        while case let client = accept(listener, nil, nil), client >= 0 {
-            talk(client)
-            close(client)
-        }
-        close(listener)
-    }
+    func stop() { listener.withLock { $0?.stop() } }
 
     private func talk(_ client: Int32) {
         var decoder = FrameDecoder()
@@ -75,8 +50,7 @@ final class FakeServer: Sendable {
     }
 
     private func send(_ client: Int32, _ bytes: [UInt8]?) {
-        guard let bytes else { return }
-        _ = Glibc.send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        if let bytes { UnixListener.send(client, bytes) }
     }
 }
 

@@ -102,6 +102,10 @@ import Testing
             "line 1: Slurm reads pool= within this line: take it out of there"
         ),
         (
+            "jobdw pool=p capacity=1\n#BB_LUA jobdw pool=q access_mode=private capacity=1",
+            "line 2: a second pool after p: Slurm takes all from the last one; write one pool"
+        ),
+        (
             "stage_in type=file source=/lus/f destination=$DW_JOB_STRIPED/f",
             "line 1: there is no buffer: write #BB_LUA jobdw type=scratch access_mode=striped capacity=SIZE"
         ),

@@ -7,8 +7,7 @@ import Synchronization
 /// A server on a real Unix socket that speaks burstd's protocol and says what the test wants.
 final class EngineServer: Sendable {
     private struct State {
-        var listener: Int32 = -1
-        var clients: [Int32] = []
+        var listener: UnixListener?
         var asked: [Question.Ask] = []
         /// What a new subscriber gets pushed.
         var pushes: [(Push, [UInt8])] = []
@@ -47,48 +46,24 @@ final class EngineServer: Sendable {
 
     func push(_ push: Push, _ body: [UInt8]) { sendAll(try? Frame.encode(Answer.push(push), body: body)) }
     func sendAll(_ bytes: [UInt8]?) {
-        for client in state.withLock({ $0.clients }) { Self.send(client, bytes) }
+        for client in state.withLock({ $0.listener })?.clients ?? [] { Self.send(client, bytes) }
     }
 
     func listen() throws {
-        unlink(path)
-        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let status = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        guard status == 0, Glibc.listen(listener, 8) == 0 else { throw HarnessError("cannot listen on \(path)") }
+        let listener = try UnixListener(path) { [weak self] in self?.talk($0) }
         state.withLock { $0.listener = listener }
-        onThread { [weak self] in
-            while case let client = accept(listener, nil, nil), client >= 0 {
-                guard let self else { break }
-                state.withLock { $0.clients.append(client) }
-                onThread { [weak self] in self?.talk(client) }
-            }
-            close(listener)
-        }
     }
 
     /// Ends all connections, and takes no more.
     func stop() {
-        let (listener, clients) = state.withLock { state in
-            defer { (state.listener, state.clients) = (-1, []) }
-            return (state.listener, state.clients)
+        let listener = state.withLock { state in
+            defer { state.listener = nil }
+            return state.listener
         }
-        if listener >= 0 { shutdown(listener, Int32(SHUT_RDWR)) }
-        for client in clients { shutdown(client, Int32(SHUT_RDWR)) }
-        unlink(path)
+        listener?.stop()
     }
 
     private func talk(_ client: Int32) {
-        defer {
-            state.withLock { $0.clients.removeAll { $0 == client } }
-            close(client)
-        }
         var decoder = FrameDecoder()
         var greeted = false
         var buffer = [UInt8](repeating: 0, count: 4096)
@@ -143,8 +118,7 @@ final class EngineServer: Sendable {
     }
 
     private static func send(_ client: Int32, _ bytes: [UInt8]?) {
-        guard let bytes else { return }
-        _ = Glibc.send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        if let bytes { UnixListener.send(client, bytes) }
     }
 
     // MARK: What it usually says
@@ -194,19 +168,4 @@ final class EngineServer: Sendable {
     static let usual: [(Push, [UInt8])] = [
         (.burst(at: 1), burst()), (.queue(at: 1), queue()), (.extras(at: 1), extras()),
     ]
-}
-
-private func onThread(_ body: @escaping @Sendable () -> Void) {
-    final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var thread = pthread_t()
-    pthread_create(
-        &thread, nil,
-        { pointer in
-            Unmanaged<Work>.fromOpaque(pointer!).takeRetainedValue().body()
-            return nil
-        }, Unmanaged.passRetained(Work(body)).toOpaque())
-    pthread_detach(thread)
 }

@@ -1,21 +1,20 @@
-import BurstScreen
-import BurstTestSupport
+package import BurstScreen
 import Glibc
 
 /// A real slurmctld and slurmd with a burst buffer plugin (Tests/Reference/cluster), for one test.
 ///
 /// A keeper process of its own waits for this one: the cluster is stopped and its folder removed when the test is over,
 /// fails, or is killed.
-final class ReferenceCluster {
-    enum Plugin: String, CaseIterable, Sendable { case lua, datawarp }
+package final class ReferenceCluster {
+    package enum Plugin: String, CaseIterable, Sendable { case lua, datawarp }
 
-    let plugin: Plugin
-    let folder: String
+    package let plugin: Plugin
+    package let folder: String
     private let keeper: PipedProgram
     private static let tool = Fixtures.top + "/Tests/Reference/cluster"
 
     /// Why there can be no cluster here, in one line; nil where there can.
-    static var missing: String? {
+    package static var missing: String? {
         if getuid() != 0 { return "not root" }
         let needed = ["slurmctld", "slurmd", "scontrol", "squeue", "munged", "runuser", "unshare"]
         let folders = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
@@ -23,17 +22,24 @@ final class ReferenceCluster {
         return absent.isEmpty ? nil : "not installed: \(absent.joined(separator: " "))"
     }
 
-    static var isRequired: Bool { getenv("BURST_CI").map { String(cString: $0) } == "1" }
+    package static var isRequired: Bool { getenv("BURST_CI").map { String(cString: $0) } == "1" }
 
     /// Whether to run; says in one line why not. In CI a missing need is no reason: the tests run and fail.
-    static let isUsable: Bool = {
+    package static let isUsable: Bool = {
         guard let missing else { return true }
         if isRequired { return true }
-        print("ReferenceTests: left out, \(missing) (Debian's slurmctld slurmd slurm-client munge, as root)")
+        print("tests with a real Slurm: left out, \(missing) (Debian's slurmctld slurmd slurm-client munge, as root)")
         return false
     }()
 
-    init(_ plugin: Plugin, _ options: String..., pools: String? = nil) throws {
+    /// - Parameters:
+    ///   - options: of `cluster start`.
+    ///   - pools: what the hooks report.
+    ///   - prepare: gets the cluster's folder before slurmctld starts, and may add options.
+    package init(
+        _ plugin: Plugin, _ options: String..., pools: String? = nil,
+        prepare: (String) throws -> [String] = { _ in [] }
+    ) throws {
         if let missing = Self.missing { throw HarnessError("a reference cluster cannot run: \(missing)") }
         self.plugin = plugin
         var template = Array("/tmp/burst-ref-XXXXXX".utf8CString)
@@ -49,7 +55,7 @@ final class ReferenceCluster {
             mkdir(folder + "/hooks", 0o755)
             put(pools, "hooks/pools")
         }
-        try steer("start", ["--plugin", plugin.rawValue] + options)
+        try steer("start", ["--plugin", plugin.rawValue] + options + prepare(folder))
     }
 
     deinit {
@@ -57,12 +63,12 @@ final class ReferenceCluster {
         _ = keeper.waitForEnd(seconds: 60)
     }
 
-    static let environment = [
+    package static let environment = [
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "LC_ALL": "C.UTF-8", "TZ": "UTC",
     ]
 
     /// For burstmon and Slurm's commands.
-    var environment: [String: String] {
+    package var environment: [String: String] {
         Self.environment.merging([
             "SLURM_CONF": folder + "/slurm.conf", "XDG_CONFIG_HOME": folder + "/etc", "TERM": "xterm-256color",
             "SLURM_BITSTR_LEN": "0", "SWIFT_BACKTRACE": "enable=no",
@@ -70,12 +76,12 @@ final class ReferenceCluster {
     }
 
     /// Where the ordinary users write.
-    func jobFile(_ name: String) -> String { folder + "/jobs/" + name }
+    package func jobFile(_ name: String) -> String { folder + "/jobs/" + name }
 
     // MARK: Steering
 
     @discardableResult
-    func steer(_ command: String, _ words: [String]) throws -> String {
+    package func steer(_ command: String, _ words: [String]) throws -> String {
         let result = try PipedProgram.run(
             [Self.tool, command, folder] + words, environment: Self.environment, seconds: 60)
         guard result.end == .exited(0) else {
@@ -84,20 +90,20 @@ final class ReferenceCluster {
         return result.text
     }
 
-    func put(_ text: String, _ name: String) {
+    package func put(_ text: String, _ name: String) {
         guard let file = fopen(folder + "/" + name, "w") else { return }
         fputs(text, file)
         fclose(file)
     }
 
     /// A gate that a job's script asked for.
-    func open(_ hook: String, of job: Int) { put("", "hooks/\(hook).\(job).open") }
+    package func open(_ hook: String, of job: Int) { put("", "hooks/\(hook).\(job).open") }
 
     /// Submits a job and gives its number.
     /// - Parameters:
     ///   - wishes: what its hooks do: `data_in gate`, `teardown fail 3 no such mount`.
     ///   - run: what it does itself.
-    func submit(
+    package func submit(
         _ wishes: String..., user: String = "bbalice", pool: String = "nvme", size: String = "20GiB",
         run: String = "sleep 1", options: [String] = []
     ) throws -> Int {
@@ -123,16 +129,16 @@ final class ReferenceCluster {
     // MARK: Asking
 
     /// What one of Slurm's commands prints.
-    func ask(_ words: [String]) throws -> PipedProgram.Result {
+    package func ask(_ words: [String]) throws -> PipedProgram.Result {
         try PipedProgram.run(["/usr/bin/env"] + words, environment: environment, seconds: 30)
     }
 
-    func burstmon(_ arguments: String...) throws -> PipedProgram.Result {
+    package func burstmon(_ arguments: String...) throws -> PipedProgram.Result {
         try PipedProgram.run([StubCommands.burstmon] + arguments, environment: environment, seconds: 60)
     }
 
     /// burstmon on the terminal.
-    func screen(_ arguments: String..., user: String? = nil, size: Size = Size(columns: 100, rows: 30)) throws
+    package func screen(_ arguments: String..., user: String? = nil, size: Size = Size(columns: 100, rows: 30)) throws
         -> PseudoTerminal
     {
         let asUser = user.map { ["/usr/sbin/runuser", "-u", $0, "--"] } ?? []
@@ -140,7 +146,7 @@ final class ReferenceCluster {
     }
 
     /// A job's buffer state, state and reason, as squeue says now.
-    func stage(_ job: Int) throws -> (state: String, stage: String, reason: String) {
+    package func stage(_ job: Int) throws -> (state: String, stage: String, reason: String) {
         let format = "JobID:\u{1f},State:\u{1f},BurstBufferState:\u{1f},Reason:\u{1e}"
         let answer = try ask(["squeue", "-a", "-t", "all", "-h", "-O", format])
         for record in answer.text.split(separator: "\u{1e}") {
@@ -153,7 +159,7 @@ final class ReferenceCluster {
     }
 
     /// Waits until squeue shows a job in a stage.
-    func reaches(_ job: Int, _ stage: String, seconds: Double = 150) throws -> Bool {
+    package func reaches(_ job: Int, _ stage: String, seconds: Double = 150) throws -> Bool {
         try Wait.until(seconds: seconds, every: 0.3) { try self.stage(job).stage == stage }
     }
 }

@@ -1,0 +1,5 @@
+import BurstStageClient
+import BurstWire
+import Glibc
+
+_exit(StageProcess.main(.dwstat))

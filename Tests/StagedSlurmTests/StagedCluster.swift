@@ -1,0 +1,237 @@
+import BurstClient
+import BurstTestSupport
+import BurstWire
+import Glibc
+
+/// A real Slurm whose burst buffers are ours: slurmctld with one of its plugins, `dw_wlm_cli`, `dwstat` and the ready
+/// `burst_buffer.lua` over a burstd that is the stager alone, with a pool of 64 granules of 16 MiB.
+final class StagedCluster {
+    let slurm: ReferenceCluster
+    private var burstd: PipedProgram?
+
+    static let user = "bbalice"
+    private static let granules = 64
+
+    var folder: String { slurm.folder }
+    private var socket: String { folder + "/burst/burstd.sock" }
+
+    /// What users copy from and to.
+    var source: String { folder + "/jobs/source" }
+    var target: String { folder + "/jobs/target" }
+
+    /// - Parameter bytesPerSecond: of copies; nil: as fast as they go.
+    init(_ plugin: ReferenceCluster.Plugin, bytesPerSecond: Int? = nil) throws {
+        var started: PipedProgram?
+        let persistent = plugin == .datawarp ? ["--bb", "Flags=EnablePersistent"] : []
+        slurm = try ReferenceCluster(plugin) { folder in
+            try Self.makePool(folder, bytesPerSecond)
+            started = try Self.start(folder)
+            return ["--stager", Programs.path(of: ".")] + persistent
+        }
+        burstd = started
+        for path in [source, target] { try asUser("mkdir", "-p", path) }
+    }
+
+    deinit { endBurstd(SIGKILL) }
+
+    private static func makePool(_ folder: String, _ bytesPerSecond: Int?) throws {
+        for name in ["burst", "burst/conf", "burst/pool"] { mkdir("\(folder)/\(name)", 0o755) }
+        chmod(folder + "/burst/pool", 0o711)
+        let limit = bytesPerSecond.map { "bytes_per_second = \($0)\n" } ?? ""
+        let text = """
+            [[pool]]
+            name = "nvme"
+            path = "\(folder)/burst/pool"
+            granularity = "16MiB"
+            quantity = \(granules)
+            driver = "accounting"
+            metadata_reserve_percent = 0
+            \(limit)
+            """
+        guard let file = fopen(folder + "/burst/conf/burst.toml", "w") else { throw HarnessError("burst.toml") }
+        fputs(text, file)
+        fclose(file)
+        let made = try PipedProgram.run(
+            [Programs.path(of: "burst"), "pool", "create", "nvme", "--on-root", "--config", folder + "/burst/conf"],
+            environment: ReferenceCluster.environment)
+        guard made.end == .exited(0) else { throw HarnessError("pool create: \(made.text)\(made.errorText)") }
+    }
+
+    // MARK: The daemon
+
+    private static func start(_ folder: String) throws -> PipedProgram {
+        let line = """
+            exec "$1/burstd" --config "$2/conf" --state "$2/state" --socket "$2/burstd.sock" --foreground >>"$2/log" 2>&1
+            """
+        // Should this process be killed, the cluster's keeper finds it by its environment.
+        let program = try PipedProgram(
+            ["/bin/sh", "-c", line, "sh", Programs.path(of: "."), folder + "/burst"],
+            environment: ReferenceCluster.environment.merging(["BB_CLUSTER": folder]) { $1 })
+        let answers = Wait.until(seconds: 60) {
+            (try? BurstConnection.connect(path: folder + "/burst/burstd.sock", program: "test")) != nil
+        }
+        guard answers else { throw HarnessError("burstd does not answer: \(log(folder))") }
+        return program
+    }
+
+    private static func log(_ folder: String) -> String {
+        String(decoding: Fixtures.bytes(of: folder + "/burst/log"), as: UTF8.self)
+    }
+
+    func startBurstd() throws { burstd = try Self.start(folder) }
+
+    func endBurstd(_ signal: Int32 = SIGTERM) {
+        burstd?.signal(signal)
+        _ = burstd?.waitForEnd(seconds: 30)
+        burstd = nil
+    }
+
+    func pauseBurstd() { burstd?.signal(SIGSTOP) }
+    func resumeBurstd() { burstd?.signal(SIGCONT) }
+
+    /// Copies of a session stand still, or go on.
+    func hold(_ job: Int) throws { try throttle(job, 0) }
+    func letGo(_ job: Int) throws { try throttle(job, nil) }
+
+    private func throttle(_ job: Int, _ bytes: UInt64?) throws {
+        let connection = try BurstConnection.connect(path: socket, program: "test")
+        let order = StageOrder.throttle(token: "\(job)", bytesPerSecond: bytes, filesPerSecond: nil)
+        let (answer, body) = try connection.ask(.stageOrder(order))
+        guard case .staged(_, 0, _) = answer else {
+            throw HarnessError("throttle: \(answer) \(String(decoding: body, as: UTF8.self))")
+        }
+    }
+
+    /// What `dw_wlm_cli` of the cluster prints.
+    func stager(_ words: String...) throws -> PipedProgram.Result {
+        try PipedProgram.run(
+            [folder + "/bin/dw_wlm_cli", "--function"] + words,
+            environment: ReferenceCluster.environment.merging(["BURST_SOCKET": socket]) { $1 })
+    }
+
+    /// Tokens of the sessions there are.
+    func tokens() throws -> [String] {
+        let answer = try JSON(try stager("show_sessions").output)
+        return answer["sessions"].elements.compactMap { $0["token"].text }
+    }
+
+    /// Nothing is left of any job: no session, no taken space, no folder of a buffer.
+    func isEmpty() throws -> Bool {
+        let pools = try JSON(try stager("pools").output)
+        let free = pools["pools"].elements.first?["free"].number
+        return try tokens().isEmpty && free == Int64(Self.granules)
+            && Self.names(folder + "/burst/pool/buffers").isEmpty
+            && Self.names(folder + "/burst/state/mnt").isEmpty && Self.names(folder + "/burst/stager/paths").isEmpty
+    }
+
+    private static func names(_ folder: String) -> [String] {
+        guard let stream = opendir(folder) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names
+    }
+
+    // MARK: Users and jobs
+
+    @discardableResult
+    func asUser(_ words: String...) throws -> PipedProgram.Result {
+        let result = try PipedProgram.run(
+            ["/usr/sbin/runuser", "-u", Self.user, "--"] + words, environment: slurm.environment)
+        guard result.end == .exited(0) else { throw HarnessError("\(words): \(result.text)\(result.errorText)") }
+        return result
+    }
+
+    /// A tree with most of what a tree can have.
+    func makeSource(megabytes: Int = 1) throws {
+        let script = """
+            set -e
+            cd "$0"
+            mkdir -p deep/er/still empty 'with blank'
+            for i in $(seq 60); do head -c $((i * 100)) /dev/urandom >deep/f$i; done
+            head -c $(($1 * 1048576)) /dev/urandom >large
+            echo x >"with blank/it's"; chmod 640 "with blank/it's"
+            ln -s ../large deep/link; ln -s /nowhere dangling; ln large deep/er/hard
+            truncate -s 5M sparse; chmod 750 deep; chmod 4711 deep/f1; : >none
+            touch -d '2001-02-03 04:05:06.789' deep/f2 empty deep/er
+            """
+        try asUser("/bin/bash", "-c", script, source, "\(megabytes)")
+    }
+
+    /// Directives of either plugin: `jobdw`, `stage_in` and so on.
+    func submit(_ directives: String..., run: String, options: [String] = []) throws -> Int {
+        let mark = slurm.plugin == .lua ? "#BB_LUA" : "#DW"
+        let lines = directives.map { $0.hasPrefix("#") ? $0 : "\(mark) \($0)" }
+        let path = slurm.jobFile("\(PseudoTerminal.now).sh")
+        guard let file = fopen(path, "w") else { throw HarnessError("cannot write \(path)") }
+        fputs((["#!/bin/bash"] + lines + ["set -e", run, ""]).joined(separator: "\n"), file)
+        fclose(file)
+        chmod(path, 0o755)
+        let words = [Self.user, "--", "-o", slurm.jobFile("out-%j"), "-t", "30"] + options + [path]
+        let said = try slurm.steer("submit", words)
+        guard let number = said.split(whereSeparator: \.isWhitespace).last.flatMap({ Int($0) }) else {
+            throw HarnessError("sbatch says: \(said)")
+        }
+        return number
+    }
+
+    static let buffer = "jobdw pool=nvme capacity=64MiB type=scratch access_mode=striped"
+    var stageIn: String { "stage_in type=directory source=\(source) destination=$DW_JOB_STRIPED/in" }
+    var stageOut: String { "stage_out type=directory source=$DW_JOB_STRIPED/out destination=\(target)" }
+    /// What comes out is what went in, made anew.
+    static let work = "mkdir -m 755 $DW_JOB_STRIPED/out; cp -a $DW_JOB_STRIPED/in/. $DW_JOB_STRIPED/out/"
+
+    func submitCopy(run: String = StagedCluster.work, options: [String] = []) throws -> Int {
+        try submit(Self.buffer, stageIn, stageOut, run: run, options: options)
+    }
+
+    /// Waits until squeue shows a stage of a job; says what it shows where that does not come.
+    func wait(_ job: Int, for stage: String, seconds: Double = 60) throws {
+        guard try slurm.reaches(job, stage, seconds: seconds) else {
+            throw HarnessError("job \(job) is not \(stage): \(try slurm.stage(job))\n\(said())")
+        }
+    }
+
+    /// Waits until a job has run and nothing of it is left.
+    func waitForEnd(_ job: Int, state: String = "COMPLETED", seconds: Double = 60) throws {
+        let isOver = try Wait.until(seconds: seconds, every: 0.3) {
+            try self.slurm.stage(job).state == state && self.slurm.stage(job).stage == "complete"
+        }
+        guard isOver else { throw HarnessError("job \(job) has not ended: \(try slurm.stage(job))\n\(said())") }
+    }
+
+    /// A restart gives jobs a begin time a minute ahead.
+    func startNow(_ job: Int) throws { _ = try slurm.ask(["scontrol", "update", "JobId=\(job)", "StartTime=now"]) }
+
+    func output(of job: Int) -> String {
+        let path = slurm.jobFile("out-\(job)")
+        return access(path, R_OK) == 0 ? String(decoding: Fixtures.bytes(of: path), as: UTF8.self) : ""
+    }
+
+    /// The ends of both logs, for a test's message.
+    private func said() -> String {
+        let outputs = StagedCluster.names(folder + "/jobs").filter { $0.hasPrefix("out-") }.sorted().map {
+            "\(folder)/jobs/\($0)"
+        }
+        return ([folder + "/log/slurmctld.log", folder + "/burst/log"] + outputs).map { path in
+            String(decoding: Fixtures.bytes(of: path), as: UTF8.self).split(separator: "\n").suffix(25)
+                .joined(separator: "\n")
+        }.joined(separator: "\n--\n")
+    }
+
+    func slurmctldLog() -> String {
+        String(decoding: Fixtures.bytes(of: folder + "/log/slurmctld.log"), as: UTF8.self)
+    }
+
+    /// How the copy differs from its source.
+    func differences() throws -> [String] {
+        try TreeHash(of: target).differences(from: try TreeHash(of: source))
+    }
+
+    func makeTargetAnew() throws { try asUser("/bin/sh", "-c", "rm -rf \"$0\"; mkdir \"$0\"", target) }
+}
