@@ -89,7 +89,7 @@ package struct CallOrder: Sendable {
         underWay[start.id] = (start.function, start.jobID)
         guard let id = start.jobID else {
             switch start.function {
-            case .pools, .getStatus, .jobProcess: return wrong
+            case .pools, .getStatus, .jobProcess, .showInstances, .showSessions, .showConfigurations: return wrong
             default: return wrong + ["call \(start.id) of \(start.function.rawValue) is for no job"]
             }
         }
@@ -138,7 +138,8 @@ package struct CallOrder: Sendable {
     private static func objection(to start: CallStart, after life: Life) -> String? {
         let asksForSpace = life.job?.buffer?.requests.isEmpty == false
         switch start.function {
-        case .pools, .getStatus: return "which is for no job"
+        case .pools, .getStatus, .showInstances, .showSessions, .showConfigurations: return "which is for no job"
+        case .createPersistent, .destroyPersistent: return nil
         case .jobProcess:
             return life.last == nil || life.last == .jobProcess ? nil : "after \(said(life))"
         case .setup:

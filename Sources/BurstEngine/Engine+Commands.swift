@@ -118,6 +118,7 @@ extension Engine {
 
     private mutating func cancelPending(_ job: EngineJob, hurry: Bool, at now: Timestamp) -> SlurmError? {
         let stage = job.buffer?.stage
+        let progress = stageOutText
         change(job.id, at: now) {
             $0.state = .cancelled
             $0.end = now
@@ -140,7 +141,7 @@ extension Engine {
             } else {
                 change(job.id, at: now) {
                     $0.flags.insert(.stageOut)
-                    $0.reasonText = Self.stageOutText
+                    $0.reasonText = progress
                 }
             }
         case .postRunFailed, .stageOutFailed:

@@ -8,7 +8,14 @@ extension Engine {
             return
         }
         nextPoolsAt = now.adding(seconds: EngineLimits.poolsIntervalSeconds)
-        poolsCall = makeCall(.pools, for: .pools, job: nil, arguments: [], hasInfo: false, limit: 0, at: now)
+        poolsCall = askSite(.pools, for: .pools, at: now)
+    }
+
+    /// Asks something that is about no job.
+    mutating func askSite(_ function: HookFunction, for purpose: CallPurpose, at now: Timestamp) -> CallID {
+        makeCall(
+            function, for: purpose, job: nil, arguments: rules.siteArguments(of: function), hasInfo: false,
+            limit: limitSeconds(function), at: now)
     }
 
     mutating func poolsAnswered(_ answer: HookAnswer, _ reading: PoolsReading?, at now: Timestamp) {
@@ -19,7 +26,7 @@ extension Engine {
             for one in waiting { submit(one.order, by: one.caller, one.request, at: now) }
         }
         guard case .success(let message) = answer.end else {
-            if case .broken(let why) = answer.end { log(.error, "burst_buffer/lua: \(why)") }
+            if case .broken(let why) = answer.end { log(.error, "\(rules.fullName): \(why)") }
             log(.error, "Get pools returned error \(answer.status), cannot use pools unless get pools returns success")
             return
         }
@@ -115,12 +122,12 @@ extension Engine {
     // MARK: Status
 
     mutating func askStatus(_ arguments: [String], by caller: Caller, _ request: RequestID, at now: Timestamp) {
-        guard let plugin = settings.plugin else {
+        guard settings.plugin != nil else {
             reply(request, .status(""))
             return
         }
         _ = makeCall(
-            .getStatus, for: .status(request), job: nil, arguments: ["\(caller.uid)", "\(caller.gid)"] + arguments,
-            hasInfo: false, limit: plugin.otherTimeout, at: now)
+            .getStatus, for: .status(request), job: nil, arguments: rules.statusArguments(arguments, of: caller),
+            hasInfo: false, limit: limitSeconds(.getStatus), at: now)
     }
 }

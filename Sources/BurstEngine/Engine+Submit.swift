@@ -46,7 +46,7 @@ extension Engine {
                 accept(pending, at: now)
                 return
             }
-            processJob(job, for: .submission(pending), at: now)
+            callJobProcess(job, for: .submission(pending), at: now)
         } catch {
             refuse(request, error, notes: notes, caller: caller, at: now)
         }
@@ -62,14 +62,6 @@ extension Engine {
         reply(request, .refused(Refusal(fault.code), notes: notes + fault.lines))
     }
 
-    private mutating func processJob(_ job: EngineJob, for purpose: CallPurpose, at now: Timestamp) {
-        _ = makeCall(
-            .jobProcess, for: purpose, job: job,
-            arguments: [EnginePaths.script(job.id, in: settings.stateFolder), "\(job.uid)", "\(job.gid)"],
-            hasInfo: true,
-            limit: 0, at: now)
-    }
-
     mutating func submissionAnswered(_ pending: PendingSubmission, _ answer: HookAnswer, at now: Timestamp) {
         if answer.isSuccess {
             accept(pending, at: now)
@@ -80,7 +72,8 @@ extension Engine {
             switch answer.end {
             case .failure(_, let message): message
             case .broken(let why): why
-            case .success, .timedOut, .killed: nil
+            case .timedOut: answer.failureText(limit: limitSeconds(.jobProcess))
+            case .success, .killed: nil
             }
         let fault = Submission.refusedByHook(text, pluginName: settings.plugin?.name ?? "lua")
         refuse(pending.request, fault, notes: pending.notes, caller: pending.caller, at: now)
@@ -251,7 +244,7 @@ extension Engine {
         out.effects.append(.linkJobFiles(from: id, to: job.id))
         if job.buffer != nil, poolsKnown { job.flags.insert(.processing) }
         keep(job, before: nil, at: now)
-        if job.flags.contains(.processing) { processJob(job, for: .task(job.id), at: now) }
+        if job.flags.contains(.processing) { callJobProcess(job, for: .task(job.id), at: now) }
     }
 
     /// The result is not looked at: the array was accepted as a whole (spec §3.5).

@@ -13,6 +13,8 @@ package struct Engine: Sendable {
 
     /// Calls under way and whom they are for. Nothing of this outlives the process, nor do the calls.
     package internal(set) var calls: [CallID: CallPurpose] = [:]
+    /// What they call.
+    var functions: [CallID: HookFunction] = [:]
     /// What `paths` gave the job that is about to start.
     var pathLines: [UInt32: [String]] = [:]
     /// Waiting jobs that are not held, in the order in which they are considered.

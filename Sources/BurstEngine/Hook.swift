@@ -1,4 +1,5 @@
-/// A function of `burst_buffer.lua` (spec §4.2). The raw value is its name there.
+/// A hook: a function of `burst_buffer.lua` (spec §4.2), whose name there is the raw value, or a function of
+/// `dw_wlm_cli` (spec §5.2).
 package enum HookFunction: String, Codable, CaseIterable, Sendable {
     case pools = "slurm_bb_pools"
     case jobProcess = "slurm_bb_job_process"
@@ -14,12 +15,31 @@ package enum HookFunction: String, Codable, CaseIterable, Sendable {
     case jobTeardown = "slurm_bb_job_teardown"
     case getStatus = "slurm_bb_get_status"
 
-    /// Runs in the engine's own process, without a limit; the others in children that can be killed (spec §4.1).
+    // What only datawarp calls has no name in lua.
+    case showInstances = "show_instances"
+    case showSessions = "show_sessions"
+    case showConfigurations = "show_configurations"
+    case createPersistent = "create_persistent"
+    /// A `teardown` with a buffer's name as its token.
+    case destroyPersistent = "destroy_persistent"
+
+    /// The functions that `burst_buffer.lua` has to have.
+    package static let ofLua = allCases.filter { $0.rawValue.hasPrefix("slurm_bb_") }
+
+    /// As `dw_wlm_cli --function` names it: `data_in`, `teardown`.
+    package var shortName: String {
+        switch self {
+        case .jobTeardown: "teardown"
+        default: rawValue.hasPrefix("slurm_bb_") ? String(rawValue.dropFirst(9)) : rawValue
+        }
+    }
+
+    /// With lua: runs in the engine's own process, without a limit; the others in children that can be killed (spec §4.1).
     package var runsInProcess: Bool {
         switch self {
         case .pools, .jobProcess, .paths: true
         case .setup, .dataIn, .testDataIn, .realSize, .preRun, .postRun, .dataOut, .testDataOut, .jobTeardown,
-            .getStatus:
+            .getStatus, .showInstances, .showSessions, .showConfigurations, .createPersistent, .destroyPersistent:
             false
         }
     }

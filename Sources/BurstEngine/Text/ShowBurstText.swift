@@ -116,7 +116,7 @@ extension EngineText {
         text.add(" StageOutTimeout=")
         text.add(number: plugin.stageOutTimeout)
         text.add(" ValidateTimeout=")
-        text.add(number: shown.validateTimeout)
+        text.add(number: plugin.validateTimeout)
         text.add(" OtherTimeout=")
         text.add(number: plugin.otherTimeout)
         func setting(_ label: StaticString, _ value: String?, always: Bool = false) {
@@ -129,8 +129,8 @@ extension EngineText {
         if shown.allowUsers == nil { setting("DenyUsers=", shown.denyUsers) }
         setting("CreateBuffer=", shown.createBuffer)
         setting("DestroyBuffer=", shown.destroyBuffer)
-        setting("GetSysState=", nil, always: true)
-        setting("GetSysStatus=", nil, always: true)
+        setting("GetSysState=", shown.getSysState, always: true)
+        setting("GetSysStatus=", shown.getSysStatus, always: true)
         setting("StartStageIn=", shown.startStageIn)
         // Slurm prints these two under a wrong label (spec §10, Q29).
         setting("StartStageIn=", shown.startStageOut)
