@@ -142,10 +142,12 @@ let package = Package(
         .executableTarget(
             name: "stager-simulation", dependencies: ["BurstTestSupport"], path: "Tests/stager-simulation",
             swiftSettings: settings),
-        tests("ModelTests", "BurstModel", "BurstTestSupport"),
+        tests("ModelTests", "BurstModel", "BurstStager", "BurstTestSupport"),
         tests("DataWarpTests", "BurstDataWarp", "BurstModel", "BurstTestSupport"),
-        tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
-        tests("SourcesTests", "BurstSources", "BurstModel", "BurstClient", "BurstWire", "BurstTestSupport"),
+        tests("ScreenTests", "BurstScreen", "BurstModel", "BurstStager", "BurstTestSupport", exclude: ["Screens"]),
+        tests(
+            "SourcesTests", "BurstSources", "BurstModel", "BurstStager", "BurstClient", "BurstWire",
+            "BurstTestSupport"),
         tests("SettingsTests", "BurstSettings", "BurstScreen", "BurstModel", "BurstTestSupport"),
         tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys", "terminal-probe"),
         .executableTarget(
@@ -172,7 +174,7 @@ let package = Package(
             name: "daemon-probe", dependencies: ["BurstClient", "BurstWire"], path: "Tests/daemon-probe",
             swiftSettings: settings),
         tests("WireTests", "BurstWire"),
-        tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
+        tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstStager", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests(
             "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",
@@ -185,14 +187,15 @@ let package = Package(
             "burst"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(
-            "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstTestSupport", "burst"),
+            "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstStager",
+            "BurstTestSupport", "burst"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(
             name: "BurstFuzz",
             dependencies: [
                 "BurstModel", "BurstDataWarp", "BurstEngine", "BurstHooks", "BurstScreen", "BurstSettings",
-                "BurstSources", "BurstTestSupport", "BurstWire",
+                "BurstSources", "BurstStager", "BurstTestSupport", "BurstWire",
             ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),

@@ -366,6 +366,21 @@ package struct QuarantinedBuffer: Hashable, Codable, Sendable, Identifiable {
         case again(at: Timestamp, failures: Int)
     }
 
+    package init(
+        id: SessionID, key: SessionKey, owner: StagerSession.Owner, creator: StagerSession.Creator, created: Timestamp,
+        since: Timestamp, instances: [StagerSession.Instance], removal: Removal, lastError: String? = nil
+    ) {
+        self.id = id
+        self.key = key
+        self.owner = owner
+        self.creator = creator
+        self.created = created
+        self.since = since
+        self.instances = instances
+        self.removal = removal
+        self.lastError = lastError
+    }
+
     package func granules(in pool: String) -> UInt64 {
         instances.reduce(0) { $1.pool == pool ? $0 + $1.granules : $0 }
     }
