@@ -58,17 +58,23 @@ import Testing
     }
 
     @Test func oneAnswerHoldsItAndABurstdWithoutOneIsNoFailure() async throws {
-        let with = await engine(try Self.server(), clock: .system).oneShot()
+        let server = try Self.server()
+        let with = await engine(server, clock: .system).oneShot()
+        server.stop()
         #expect(with.board.stagingRows.count == 5 && with.board.health == .live)
-        let without = await engine(try EngineServer(), clock: .system).oneShot()
+        let other = try EngineServer()
+        let without = await engine(other, clock: .system).oneShot()
+        other.stop()
         #expect(without.board.staging == nil && without.board.health == .live && without.board.faults == [])
     }
 
     // MARK: Beside Slurm
 
-    private func collector(_ runner: ScriptedRunner, stager: String?, recorder: Recorder? = nil) -> Collector {
+    private func collector(
+        _ runner: ScriptedRunner, stager: String?, clock: SourceClock? = nil, recorder: Recorder? = nil
+    ) -> Collector {
         Collector(
-            runner: runner, settings: .init(), zone: .fixed(), clock: clock, recorder: recorder, stager: stager,
+            runner: runner, settings: .init(), zone: .fixed(), clock: clock ?? self.clock, recorder: recorder, stager: stager,
             jitter: { 0 }, onChange: {})
     }
 
@@ -111,7 +117,9 @@ import Testing
 
     @Test func oneBoardOfSlurmHoldsIt() async throws {
         let server = try Self.server()
-        let once = await collector(ScriptedRunner.site(clock: clock), stager: server.path).oneShot(jobs: true)
+        let runner = ScriptedRunner.site(clock: .system)
+        let once = await collector(runner, stager: server.path, clock: .system).oneShot(jobs: true)
+        server.stop()
         #expect(once.board.stagingRows.count == 5 && once.board.burst != nil)
     }
 

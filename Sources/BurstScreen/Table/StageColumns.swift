@@ -13,7 +13,7 @@ extension Table {
     /// - Parameter place: the row's session among the staging rows; -1: none.
     static func progress(_ place: @escaping @Sendable (TableContext, Int) -> Int32) -> Column {
         Column(
-            "progress", "PROG", width: 5, weight: 3, right: true, kind: .number, aliases: ["prog"],
+            "progress", "PROG", width: 6, weight: 3, right: true, kind: .number, aliases: ["prog"],
             cell: { context, index in
                 guard let progress = context.board.progress(at: place(context, index)) else { return ("", .row) }
                 if let percent = progress.percent { return ("\(percent)%", .row) }
