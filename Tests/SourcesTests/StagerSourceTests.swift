@@ -74,7 +74,8 @@ import Testing
         _ runner: ScriptedRunner, stager: String?, clock: SourceClock? = nil, recorder: Recorder? = nil
     ) -> Collector {
         Collector(
-            runner: runner, settings: .init(), zone: .fixed(), clock: clock ?? self.clock, recorder: recorder, stager: stager,
+            runner: runner, settings: .init(), zone: .fixed(), clock: clock ?? self.clock, recorder: recorder,
+            stager: stager,
             jitter: { 0 }, onChange: {})
     }
 
