@@ -162,10 +162,12 @@ let package = Package(
         .executableTarget(
             name: "stager-simulation", dependencies: ["BurstTestSupport"], path: "Tests/stager-simulation",
             swiftSettings: settings),
-        tests("ModelTests", "BurstModel", "BurstTestSupport"),
+        tests("ModelTests", "BurstModel", "BurstStager", "BurstTestSupport"),
         tests("DataWarpTests", "BurstDataWarp", "BurstModel", "BurstTestSupport"),
-        tests("ScreenTests", "BurstScreen", "BurstModel", "BurstTestSupport", exclude: ["Screens"]),
-        tests("SourcesTests", "BurstSources", "BurstModel", "BurstClient", "BurstWire", "BurstTestSupport"),
+        tests("ScreenTests", "BurstScreen", "BurstModel", "BurstStager", "BurstTestSupport", exclude: ["Screens"]),
+        tests(
+            "SourcesTests", "BurstSources", "BurstModel", "BurstStager", "BurstClient", "BurstWire",
+            "BurstTestSupport"),
         tests("SettingsTests", "BurstSettings", "BurstScreen", "BurstModel", "BurstTestSupport"),
         tests("TerminalTests", "BurstTerminal", "BurstScreen", "BurstTestSupport", "CSys", "terminal-probe"),
         .executableTarget(
@@ -199,10 +201,10 @@ let package = Package(
         // They run dw_wlm_cli and dwstat, but must not depend on them: a bundle of tests is linked as all of its
         // programs are.
         tests("StageClientTests", "BurstStageClient", "BurstDataWarp", "BurstWire", "BurstTestSupport"),
-        tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
         tests(
             "StagedSlurmTests", "BurstClient", "BurstWire", "BurstTestSupport", "burst", "burstd",
             "burst-scriptd", "burst-stepd", "burst-stage"),
+        tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstStager", "BurstTestSupport"),
         tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests(
             "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",
@@ -215,14 +217,15 @@ let package = Package(
             "burst"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(
-            "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstTestSupport", "burst"),
+            "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstStager",
+            "BurstTestSupport", "burst"),
         tests("TidyTests", "BurstTestSupport"),
         // The parsers under chance: libFuzzer's entry points (Tests/Fuzz/run), and their seeds as ordinary tests.
         .target(
             name: "BurstFuzz",
             dependencies: [
                 "BurstModel", "BurstDataWarp", "BurstEngine", "BurstHooks", "BurstScreen", "BurstSettings",
-                "BurstSources", "BurstTestSupport", "BurstWire",
+                "BurstSources", "BurstStager", "BurstTestSupport", "BurstWire",
             ],
             path: "Tests/Fuzz", exclude: ["run"], swiftSettings: settings),
         tests("FuzzTests", "BurstFuzz", "BurstModel", "BurstTestSupport"),

@@ -70,14 +70,17 @@ package struct Console: Sendable {
     package var error: @Sendable ([UInt8]) -> Void
     /// Characters in a line of the terminal behind standard error; nil: it is no terminal.
     package var progressWidth: Int?
+    /// The same of the terminal behind standard output.
+    package var outWidth: Int?
 
     package init(
         out: @escaping @Sendable ([UInt8]) -> Void, error: @escaping @Sendable ([UInt8]) -> Void,
-        progressWidth: Int? = nil
+        progressWidth: Int? = nil, outWidth: Int? = nil
     ) {
         self.out = out
         self.error = error
         self.progressWidth = progressWidth
+        self.outWidth = outWidth
     }
 
     package func print(_ line: String) { out(Array((line + "\n").utf8)) }
@@ -85,14 +88,15 @@ package struct Console: Sendable {
 
     /// The process's own.
     package static func system() -> Console {
+        Console(
+            out: { write($0, to: STDOUT_FILENO) }, error: { write($0, to: STDERR_FILENO) },
+            progressWidth: width(of: STDERR_FILENO), outWidth: width(of: STDOUT_FILENO))
+    }
+
+    private static func width(of descriptor: Int32) -> Int? {
+        guard isatty(descriptor) == 1 else { return nil }
         var size = winsize()
-        var width: Int?
-        if isatty(STDERR_FILENO) == 1 {
-            let known = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-            width = known ? Int(size.ws_col) : 80
-        }
-        return Console(
-            out: { write($0, to: STDOUT_FILENO) }, error: { write($0, to: STDERR_FILENO) }, progressWidth: width)
+        return ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
     }
 
     /// Nobody reads any more: nothing is left to do, as for every filter.

@@ -18,6 +18,7 @@ package struct Burst: ParsableCommand {
               burst submit --bb='#BB_LUA pool=nvme capacity=4GB' job.sh
               burst queue
               burst show burst
+              burst staging --follow             how far copies into and out of buffers are
               burst trace --follow               every call of a hook as it ends
               burst cancel --hurry 7             end job 7 and LOSE what is not staged out
 
@@ -26,7 +27,8 @@ package struct Burst: ParsableCommand {
         version: "burst \(Invocation.version)",
         subcommands: [
             Submit.self, Run.self, Wait.self, Cancel.self, Hold.self, Release.self, Requeue.self, Queue.self,
-            ShowVerb.self, Trace.self, HistoryVerb.self, Reconfigure.self, Shutdown.self, Fsck.self, Pool.self,
+            ShowVerb.self, Staging.self, Trace.self, HistoryVerb.self, Reconfigure.self, Shutdown.self, Fsck.self,
+            Pool.self,
             InstallLinks.self,
         ])
 

@@ -122,6 +122,10 @@ struct Batch {
         if let user = options.user {
             narrowed.userRows.removeAll { $0.user != user }
             narrowed.jobRows.removeAll { board.job($0).user != user }
+            // Rows hold places of stagings, which are others now; no report asks for them.
+            narrowed.stagingRows.removeAll { $0.user != user }
+            for index in narrowed.bufferRows.indices { narrowed.bufferRows[index].staging = -1 }
+            for index in narrowed.jobRows.indices { narrowed.jobRows[index].staging = -1 }
         }
         return narrowed
     }

@@ -135,7 +135,8 @@ package struct Launch {
         }
         return Collector(
             runner: SubprocessRunner(environment: environment), settings: collectorSettings(), zone: zone,
-            recorder: try recorder(), eventLog: try eventLog(), onChange: onChange, prepare: prepare)
+            recorder: try recorder(), eventLog: try eventLog(), stager: SocketPlaces.client(environment: environment),
+            program: "burstmon \(Self.version)", onChange: onChange, prepare: prepare)
     }
 
     private func engine(
@@ -347,7 +348,7 @@ package struct Launch {
         if let screen = options.screen { state.screen = screen }
         for (name, columns) in settings.columns {
             guard let screen = ScreenID(name: name), screen.isTable else {
-                throw Refusal("[columns] \(name): no such table; pools, buffers, users, jobs, events")
+                throw Refusal("[columns] \(name): no such table; pools, buffers, users, jobs, events, stage")
             }
             try Batch.check(columns: columns, screen)
             state.tables[screen]?.columns = columns

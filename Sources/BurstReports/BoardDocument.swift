@@ -27,6 +27,7 @@ package struct BoardDocument: Sendable {
             document.objects("gone_buffers", board.bufferRows.lazy.filter { $0.gone != nil }, buffer)
             document.objects("users", board.userRows, user)
             document.objects("jobs", board.jobRows, job)
+            document.objects("stagings", board.stagingRows, staging)
             document.objects("reservations", board.reservations?.value ?? [], reservation)
             document.objects("alerts", board.alerts, alert)
             document.objects("events", board.events, event)
@@ -44,6 +45,8 @@ package struct BoardDocument: Sendable {
         document.field("generated_at", board.now.rfc3339)
         document.field("sampled_at", board.burst?.at.rfc3339)
         document.field("jobs_sampled_at", board.jobs?.at.rfc3339)
+        document.field("stager_sampled_at", board.staging?.at.rfc3339)
+        document.field("stager_error", board.stagingLost?.reason)
         document.field("stale", board.isStale)
         document.field("error", board.whyStale)
         document.field("restricted", board.isRestricted)
@@ -168,6 +171,46 @@ package struct BoardDocument: Sendable {
         object.field("need", row.need)
         // Slurm has one field for both; of a job that has started it is no expectation.
         object.field("expected_start", job.state == .pending ? job.start?.rfc3339 : nil)
+    }
+
+    private func staging(_ object: inout JSONWriter, _ row: StagingRow) {
+        let session = board.session(row)
+        object.field("token", session.token)
+        object.field("generation", session.key.generation)
+        object.field("job_id", row.job?.number)
+        object.field("persistent", session.isPersistent)
+        object.field("user", row.user)
+        object.field("uid", session.owner)
+        object.field("phase", session.phase.name)
+        object.field("phase_age_seconds", max(0, board.now.seconds(since: row.since)))
+        object.field("phase_age_seen", row.sinceSeen)
+        if case .state(let state) = row.word {
+            object.field("slurm_state", state.name)
+        } else {
+            object.field("slurm_state", String?.none)
+        }
+        object.field("differs_since", row.differsSince?.rfc3339)
+        let direction = session.phase.direction
+        object.field("direction", direction.isEmpty ? nil : direction)
+        object.field("size", session.bytes)
+        object.field("lost", session.isLost)
+        object.field("last_error", session.details.flatMap { $0.lastError ?? $0.progress?.lastError })
+        // What the viewer may not see, and what was never copied, is null.
+        let progress = session.progress
+        object.field("percent", progress?.percent)
+        object.field("plan_complete", progress?.planComplete ?? false)
+        object.field("bytes_done", progress?.bytesDone)
+        object.field("bytes_total", progress?.bytesTotal)
+        object.field("files_done", progress?.filesDone)
+        object.field("files_total", progress?.filesTotal)
+        object.field("bytes_per_second", session.phase.isCopying ? progress?.rateNow : nil)
+        object.field("eta_seconds", session.phase.isCopying ? progress?.eta : nil)
+        object.field("eta_is_lower_bound", progress?.isEtaLowerBound ?? false)
+        object.field("errors", progress?.errors)
+        object.field("retries", progress?.retries)
+        object.field("restarts", progress?.restarts)
+        object.field("started_at", progress?.started?.rfc3339)
+        object.field("updated_at", progress?.updated?.rfc3339)
     }
 
     private func reservation(_ object: inout JSONWriter, _ reservation: Reservation) {

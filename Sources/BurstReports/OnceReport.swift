@@ -8,6 +8,7 @@ package struct OnceReport: Hashable, Sendable {
     /// Users that have a line of their own; the others share one.
     private static let usersMax = 10
     private static let eventsMax = 10
+    private static let stagingsMax = 50
 
     /// - Parameters:
     ///   - width: What bars and rules fill. Longer text is not cut.
@@ -16,6 +17,7 @@ package struct OnceReport: Hashable, Sendable {
         var lines = Self.head(board, zone)
         if board.burst != nil {
             lines += Self.pools(board, width: width, zone)
+            lines += Self.stagings(board)
             lines += Self.attention(board)
             lines += Self.users(board)
             lines += Self.states(board)
@@ -95,6 +97,31 @@ package struct OnceReport: Hashable, Sendable {
         let usedCells = min(part(used), drained > 0 ? max(unfree - 1, 1) : unfree)
         return "[" + String(repeating: "#", count: usedCells) + String(repeating: "x", count: unfree - usedCells)
             + String(repeating: ".", count: cells - unfree) + "]"
+    }
+
+    /// Copies that are under way or failed; nothing where there are none.
+    private static func stagings(_ board: Board) -> [String] {
+        let totals = board.stagingTotals
+        guard totals.isTold else { return [] }
+        var table = Table(
+            ["STAGING", "USER", "", "DONE", "BYTES", "FILES", "RATE", "ETA", "ERR", "PHASE"], right: 3..<9)
+        let rows = board.stagingRows.filter { row in
+            let phase = board.session(row).phase
+            return phase.isCopying || phase.hasFailed
+        }
+        for row in rows.prefix(stagingsMax) {
+            let session = board.session(row)
+            let progress = session.progress
+            table.rows.append([
+                " " + session.token, row.user, session.phase.direction, progress?.percentText ?? "-",
+                progress?.bytesText ?? "-", progress?.filesText ?? "-", session.rateText,
+                session.etaText, progress.map { "\($0.errors)" } ?? "-", session.phase.name,
+            ])
+        }
+        var lines = ["", totals.text + (totals.failed > 0 ? ", \(totals.failed) failed" : "")] + table.lines
+        if rows.count > stagingsMax { lines.append(" (\(rows.count - stagingsMax) more)") }
+        if let lost = board.stagingLost { lines.append(" OLD: the stager does not answer: \(lost.reason)") }
+        return lines
     }
 
     private static func attention(_ board: Board) -> [String] {

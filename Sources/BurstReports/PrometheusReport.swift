@@ -11,6 +11,7 @@ package struct PrometheusReport: Hashable, Sendable {
         if board.whyStale == nil {
             Self.pools(board, &writer)
             Self.buffers(board, &writer)
+            if board.staging != nil, board.stagingLost == nil { Self.stagings(board, &writer) }
         }
         text = writer.text
     }
@@ -105,6 +106,53 @@ package struct PrometheusReport: Hashable, Sendable {
                 writer.sample("burst_alerts", [("rule", rule), ("severity", severity.label)], "\(count)")
             }
         }
+    }
+
+    private static func stagings(_ board: Board, _ writer: inout Writer) {
+        struct Sums {
+            var count = 0
+            var failed = 0
+            var bytesDone: UInt64 = 0
+            var bytesTotal: UInt64 = 0
+            var rate: UInt64 = 0
+            var errors: UInt64 = 0
+        }
+        var sums: [String: Sums] = ["in": Sums(), "out": Sums(), "save": Sums()]
+        for row in board.stagingRows {
+            let session = board.session(row)
+            let direction = session.phase.direction
+            guard var sum = sums[direction] else { continue }
+            if session.phase.isCopying { sum.count += 1 } else { sum.failed += 1 }
+            if let progress = session.progress {
+                sum.bytesDone = Amount.sum(sum.bytesDone, progress.bytesDone)
+                sum.bytesTotal = Amount.sum(sum.bytesTotal, progress.bytesTotal)
+                sum.errors = Amount.sum(sum.errors, progress.errors)
+                if session.phase.isCopying { sum.rate = Amount.sum(sum.rate, progress.rateNow ?? 0) }
+            }
+            sums[direction] = sum
+        }
+        let families: [(name: String, help: String, value: (Sums) -> String)] = [
+            ("burst_stagings", "Copies that are under way.", { "\($0.count)" }),
+            ("burst_stagings_failed", "Copies that failed and wait for somebody.", { "\($0.failed)" }),
+            (
+                "burst_staging_bytes_done", "Bytes that are copied, of copies under way or failed.",
+                { "\($0.bytesDone)" }
+            ),
+            ("burst_staging_bytes_total", "Bytes to copy, as far as they are known.", { "\($0.bytesTotal)" }),
+            ("burst_staging_bytes_per_second", "Bytes copied in a second.", { "\($0.rate)" }),
+            ("burst_staging_errors", "Files that could not be copied.", { "\($0.errors)" }),
+        ]
+        for family in families {
+            writer.family(family.name, "gauge", family.help)
+            for (direction, sum) in sums.sorted(by: { $0.key < $1.key }) {
+                writer.sample(family.name, [("direction", direction)], family.value(sum))
+            }
+        }
+        let quarantine = board.staging?.value.quarantine ?? []
+        writer.family("burst_quarantine_buffers", "gauge", "Buffers that were torn down and are not removed yet.")
+        writer.sample("burst_quarantine_buffers", [], "\(quarantine.count)")
+        writer.family("burst_quarantine_bytes", "gauge", "Their space.")
+        writer.sample("burst_quarantine_bytes", [], "\(quarantine.reduce(0) { Amount.sum($0, $1.bytes) })")
     }
 
     private static func drained(_ pool: Pool) -> String? {

@@ -133,7 +133,8 @@ package enum SettingsFile {
     ) throws(FileFault) {
         let known = [
             "stage_warn_percent", "stage_crit_percent", "pool_warn_percent", "pool_crit_percent", "persistent_age_days",
-            "user_share_percent", "rtt_warn_seconds", "pool_gone_seconds", "other_timeout_fallback_seconds", "disabled",
+            "user_share_percent", "rtt_warn_seconds", "pool_gone_seconds", "other_timeout_fallback_seconds",
+            "stage_disagree_seconds", "stage_stall_seconds", "quarantine_failures", "disabled",
         ]
         try document.allow(known, in: table, at: ["rules"], "key of [rules]")
         for (key, value) in document.ordered(table, at: ["rules"]) {
@@ -149,10 +150,16 @@ package enum SettingsFile {
             case "pool_gone_seconds": rules.poolGoneSeconds = try document.whole(value, at: path, in: 1...secondsMax)
             case "other_timeout_fallback_seconds":
                 rules.otherTimeoutFallbackSeconds = try document.whole(value, at: path, in: 1...secondsMax)
+            case "stage_disagree_seconds":
+                rules.stageDisagreeSeconds = try document.whole(value, at: path, in: 1...secondsMax)
+            case "stage_stall_seconds":
+                rules.stageStallSeconds = try document.whole(value, at: path, in: 1...secondsMax)
+            case "quarantine_failures":
+                rules.quarantineFailures = try document.whole(value, at: path, in: 1...1_000_000)
             default:
                 let ids = try document.texts(value, at: path)
                 if let unknown = ids.first(where: { !Settings.Rules.ids.contains($0) }) {
-                    throw document.fault(path, "there is no rule \(quoted(unknown))", "rules are \"R1\" to \"R18\"")
+                    throw document.fault(path, "there is no rule \(quoted(unknown))", "rules are \"R1\" to \"R24\"")
                 }
                 rules.disabled = Set(ids)
             }

@@ -10,6 +10,8 @@ package final class Collector: BoardSource {
         case request(CollectorRequest)
         case finished(Call, arguments: [String], CommandRun, monotonic: Int64)
         case timer(Int)
+        /// The stager has told something.
+        case stager
     }
 
     /// What a collector is made of.
@@ -21,21 +23,24 @@ package final class Collector: BoardSource {
         let recorder: Recorder?
         let eventLog: EventLog?
         let jitter: @Sendable () -> Double
+        let stager: StagerLine?
     }
 
     /// - Parameters:
+    ///   - stager: a burstd's socket, whose stager is watched beside Slurm where one listens there.
+    ///   - program: our name and version, for burstd.
     ///   - jitter: chance, -1 to 1, that keeps many viewers from asking at the same moment.
     ///   - onChange: called after each new delivery, on the collector's thread.
     ///   - prepare: called before that, on the collector's thread, with each board whose rows are new.
     package init(
         runner: any CommandRunner, settings: CollectorSettings, zone: LocalTime.Zone, clock: SourceClock = .system,
-        recorder: Recorder? = nil, eventLog: EventLog? = nil,
+        recorder: Recorder? = nil, eventLog: EventLog? = nil, stager: String? = nil, program: String = "burstmon",
         jitter: @escaping @Sendable () -> Double = { Double.random(in: -1...1) },
         onChange: @escaping @Sendable () -> Void, prepare: @escaping @Sendable (Board) -> Void = { _ in }
     ) {
         parts = Parts(
             runner: runner, settings: settings, zone: zone, clock: clock, recorder: recorder, eventLog: eventLog,
-            jitter: jitter)
+            jitter: jitter, stager: stager.map { StagerLine(path: $0, program: program, clock: clock) })
         let source = SourceInfo(kind: .slurm, viewer: settings.viewer)
         box = DeliveryBox(
             Delivery(board: Board(source: source, now: clock.now())), prepare: prepare, onChange: onChange)
@@ -45,11 +50,17 @@ package final class Collector: BoardSource {
         let (parts, box) = (parts, box)
         mailbox.start { [mailbox] messages in
             var loop = CollectorLoop(parts: parts, box: box, mailbox: mailbox)
+            parts.stager?.start { mailbox.send(.stager) }
             await loop.run(messages)
+            parts.stager?.stop()
         }
     }
 
-    package func stop() async { await mailbox.stop() }
+    package func stop() async {
+        parts.stager?.stop()
+        await mailbox.stop()
+    }
+
     package func send(_ request: CollectorRequest) { mailbox.send(.request(request)) }
     package func latest() -> Delivery { box.latest }
 
@@ -62,6 +73,9 @@ package final class Collector: BoardSource {
         var durations: [Int64] = []
         // A controller that does not answer would let each of them wait for its time limit.
         var isDeaf = false
+        // Meanwhile the stager, if there is one, has time to answer.
+        parts.stager?.start {}
+        defer { parts.stager?.stop() }
         for call in [Call.burst, .config] + (jobs ? [.jobs] : []) + [.reservations] {
             let arguments = call.arguments(jobsOf: parts.settings.jobsUser)
             if isDeaf {
@@ -84,6 +98,7 @@ package final class Collector: BoardSource {
                 if call == .burst, run.durationMilliseconds >= 5_000 { isDeaf = true }
             }
         }
+        if let sample = await parts.stager?.first(clock: parts.clock, zone: parts.zone) { watch.ingest(sample) }
         var board = watch.board(at: parts.clock.now())
         for fault in faults where !board.faults.contains(where: { $0.message == fault.message }) {
             board.faults.append(fault)
@@ -114,6 +129,7 @@ struct CollectorLoop: ~Copyable {
     private var timer: Task<Void, Never>?
     private var timerNumber = 0
     private var lastLogged: Event?
+    private var stagingPace = StagingRecordPace()
     /// The rows have changed since the last delivery.
     private var isNew = true
 
@@ -152,14 +168,38 @@ struct CollectorLoop: ~Copyable {
             case .finished(let call, let arguments, let run, let monotonic):
                 finish(call, arguments, run, monotonic)
             case .timer(let number): if number != timerNumber { continue }
+            case .stager: if !takeStager() { continue }
             }
             if mailbox.isStopped { break }
+            parts.stager?.beat()
+            recordStaging()
             advance()
             // A timer that only came to wait again changed nothing.
             if case .timer = message, running == nil { continue }
             deliver()
         }
         timer?.cancel()
+    }
+
+    // MARK: The stager
+
+    /// - Returns: whether there is anything to tell.
+    private mutating func takeStager() -> Bool {
+        let samples = parts.stager?.samples(zone: parts.zone) ?? []
+        for (sample, body) in samples {
+            if let body { stagingPace.took(body, at: sample.endedAt) }
+            watch.ingest(sample)
+            isNew = true
+        }
+        return !samples.isEmpty
+    }
+
+    private mutating func recordStaging() {
+        guard let recorder = parts.recorder, let (body, at) = stagingPace.due(at: parts.clock.now()) else { return }
+        let run = CommandRun(CommandResult(end: .exit(0), output: body), startedAt: at, durationMilliseconds: 0)
+        let event = recorder.record(
+            run, arguments: Call.staging.arguments(), monotonicMilliseconds: parts.clock.monotonicMilliseconds())
+        if let event { watch.note(event) }
     }
 
     // MARK: Asking

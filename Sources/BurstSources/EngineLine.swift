@@ -34,12 +34,15 @@ final class EngineLine: Sendable {
     private let path: String
     private let program: String
     private let clock: SourceClock
+    private let backOffMax: Int64
     private let state = Mutex(State())
     /// A pipe: a byte in it ends a pause.
     private let wakeReader: Int32
     private let wakeWriter: Int32
 
-    init(path: String, program: String, clock: SourceClock) {
+    /// - Parameter backOffMax: milliseconds between two tries at most.
+    init(path: String, program: String, clock: SourceClock, backOffMax: Int64 = EngineLine.backOffMax) {
+        self.backOffMax = backOffMax
         self.path = path
         self.program = program
         self.clock = clock
@@ -164,7 +167,7 @@ final class EngineLine: Sendable {
             if isOver { return }
             onNews()
             sleep(milliseconds: retry)
-            pause = min(Self.backOffMax, pause * 2)
+            pause = min(backOffMax, pause * 2)
         }
     }
 

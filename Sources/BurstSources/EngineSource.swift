@@ -115,7 +115,7 @@ struct EngineLoop: ~Copyable {
 
     /// What a question was for.
     private enum Purpose {
-        case subscribe, ping, trace
+        case subscribe, ping, trace, staging
         case call(Call)
     }
 
@@ -146,6 +146,10 @@ struct EngineLoop: ~Copyable {
     private var burst: Text?
     private var jobs: Text?
     private var extras: Extras?
+    /// The stager's document; nil where there is none. It was told of, or that there is none.
+    private var staging: Text?
+    private var isStagingAnswered = false
+    private var stagingPace = StagingRecordPace()
     private var calls: [UInt64: HookRun] = [:]
     private var details: [JobID] = []
     private var cancels: [CancelOrder] = []
@@ -200,6 +204,8 @@ struct EngineLoop: ~Copyable {
             pollsAt = 0
             subscribe()
             ask(.trace(job: nil, follow: false, last: Self.callsAsked), .trace)
+            // Who prints one board and ends must not miss what would be pushed a moment later.
+            ask(.list(.staging), .staging)
             _ = beat()
         case .message(let message, let at):
             if case .push(let push) = message.answer {
@@ -231,6 +237,7 @@ struct EngineLoop: ~Copyable {
             if let user = parts.settings.jobsUser { queue.users = [user] }
             subscription.queue = queue
         }
+        subscription.staging = true
         subscription.intervalMilliseconds = interval * 1000
         ask(.subscribe(subscription), .subscribe)
     }
@@ -260,6 +267,7 @@ struct EngineLoop: ~Copyable {
             ask(.show(.config), .call(.config))
             ask(.show(.reservations(name: nil, oneLine: false)), .call(.reservations))
         }
+        recordStaging()
         askNext()
         return false
     }
@@ -297,6 +305,10 @@ struct EngineLoop: ~Copyable {
             guard case .body = answer else { return }
             for line in body.split(separator: UInt8(ascii: "\n")) { take(call: line, at: at) }
             if delivery.calls == nil { delivery.calls = [] }
+        case .staging:
+            isStagingAnswered = true
+            // Refused: this burstd has no stager, and nothing is amiss.
+            if case .body = answer { takeStaging(body, at) }
         case .call(let call):
             finish(call, Self.result(of: answer, body, call), question.startedAt, duration)
         }
@@ -357,7 +369,7 @@ struct EngineLoop: ~Copyable {
                 CancelOutcome(
                     order: CancelOrder(jobID: id, hurry: hurry), arguments: arguments, end: result.end,
                     errors: String(decoding: result.errors, as: UTF8.self), at: endedAt))
-        case .burst, .jobs: break
+        case .burst, .jobs, .staging: break
         }
     }
 
@@ -401,8 +413,19 @@ struct EngineLoop: ~Copyable {
                 strange(error, at: at)
             }
         case .call: take(call: body[...], at: at)
-        case .staging: break
+        case .staging: takeStaging(body, at)
         }
+    }
+
+    private mutating func takeStaging(_ body: [UInt8], _ at: Timestamp) {
+        staging = take(.staging, CommandResult(end: .exit(0), output: body), at)
+        stagingPace.took(body, at: at)
+    }
+
+    /// The newest document that is not recorded, when it is time.
+    private mutating func recordStaging() {
+        guard let (body, at) = stagingPace.due(at: parts.clock.now()) else { return }
+        record(CommandResult(end: .exit(0), output: body), Call.staging.arguments(), at, 0)
     }
 
     private mutating func take(_ call: Call, _ result: CommandResult, _ at: Timestamp) -> Text {
@@ -410,7 +433,7 @@ struct EngineLoop: ~Copyable {
         let arguments = call.arguments(jobsOf: parts.settings.jobsUser)
         let sample = Sample.read(
             call, arguments: arguments, result: result, startedAt: at, durationMilliseconds: 0, zone: parts.zone)
-        record(result, arguments, at, 0)
+        if call != .staging { record(result, arguments, at, 0) }
         watch.ingest(sample)
         isNew = true
         let now = parts.clock.monotonicMilliseconds()
@@ -438,6 +461,7 @@ struct EngineLoop: ~Copyable {
         for taken in [take(&burst, &watch), take(&jobs, &watch)] {
             if let (result, arguments) = taken { record(result, arguments, moment, 0) }
         }
+        _ = take(&staging, &watch)
         if took {
             isNew = true
             takeExact(at: moment)
@@ -518,7 +542,7 @@ struct EngineLoop: ~Copyable {
             // Whether it acted is not known; the state will show it.
             case .job, .status, .cancel:
                 finish(call, CommandResult(end: .failed(reason)), question.startedAt, 0)
-            case .burst, .jobs, .reservations, .config: break
+            case .burst, .jobs, .reservations, .config, .staging: break
             }
         }
         for order in cancels { notSent(order, reason, at) }
@@ -650,7 +674,7 @@ struct EngineLoop: ~Copyable {
         box.deliver(delivery, isNew: isNew)
         isNew = false
         if burst != nil, jobs != nil || !parts.settings.pace.asksJobs, hasConfig, hasReservations, extras != nil,
-            delivery.calls != nil
+            delivery.calls != nil, isStagingAnswered
         {
             onComplete()
         }

@@ -9,7 +9,7 @@ struct Redactor: Sendable {
     /// Shorter names are too likely to be ordinary words of a message.
     private static let wordMin = 3
 
-    private enum Kind: String { case user, account, job, buffer, path }
+    private enum Kind: String { case user, account, job, buffer, path, host }
 
     private var words: [Kind.RawValue: [String: String]] = [:]
     /// Names that are replaced in messages too, wherever they stand as a word.
@@ -27,6 +27,7 @@ struct Redactor: Sendable {
         case .job: result.output = byLine(result.output) { $0.job($1) }
         case .reservations: result.output = byLine(result.output) { $0.reservation($1) }
         case .config: result.output = config(result.output)
+        case .staging: result.output = staging(result.output)
         default:
             // Free text of a site's script, and the arguments that somebody gave it.
             if case .status = call {
@@ -188,6 +189,39 @@ struct Redactor: Sendable {
             while name.last == " " { name.removeLast() }
             if name == "ClusterName" { return "\(line[...equals]) cluster1" }
             return kept.contains(String(name)) ? line : ""
+        }
+    }
+
+    /// The stager's document: paths of files, names of persistent buffers and hosts, messages.
+    private mutating func staging(_ text: [UInt8]) -> [UInt8] {
+        guard let document = try? JSONValue(json: text) else { return message(text) }
+        var writer = JSONWriter(pretty: false, expectedCount: text.count)
+        writer.tree(staging(document, ""))
+        return writer.bytes + [0x0a]
+    }
+
+    private mutating func staging(_ value: JSONValue, _ name: String) -> JSONValue {
+        switch value {
+        case .array(let elements): return .array(elements.map { staging($0, name) })
+        case .object(let members):
+            var redacted: [String: JSONValue] = [:]
+            // In the order of their names, so that the same words are given out every time.
+            for (name, member) in members.sorted(by: { $0.key < $1.key }) { redacted[name] = staging(member, name) }
+            return .object(redacted)
+        case .text(let text):
+            let plain: Set<String> = [
+                "created", "creator", "generated_at", "id", "limit", "phase", "since", "slurm_state", "started",
+                "units",
+                "updated",
+            ]
+            if plain.contains(name) { return value }
+            switch name {
+            case "token": return .text(JobID(text) == nil ? word(text, .buffer) : text)
+            case "path": return .text(word(text, .path))
+            case "nodes": return .text(word(text, .host))
+            default: return .text(message(text))
+            }
+        case .null, .flag, .whole, .real: return value
         }
     }
 

@@ -358,10 +358,17 @@ package struct QuarantinedBuffer: Hashable, Codable, Sendable, Identifiable {
     package var removal: Removal
     package var lastError: String?
 
+    package enum Removal: Hashable, Codable, Sendable {
+        /// A worker may still have a file of it open.
+        case waiting(for: Set<WorkerID>)
+        case underWay(OperationID)
+        /// It failed so often.
+        case again(at: Timestamp, failures: Int)
+    }
+
     package init(
-        id: SessionID, key: SessionKey, owner: StagerSession.Owner, creator: StagerSession.Creator,
-        created: Timestamp, since: Timestamp, instances: [StagerSession.Instance], removal: Removal,
-        lastError: String?
+        id: SessionID, key: SessionKey, owner: StagerSession.Owner, creator: StagerSession.Creator, created: Timestamp,
+        since: Timestamp, instances: [StagerSession.Instance], removal: Removal, lastError: String? = nil
     ) {
         self.id = id
         self.key = key
@@ -372,14 +379,6 @@ package struct QuarantinedBuffer: Hashable, Codable, Sendable, Identifiable {
         self.instances = instances
         self.removal = removal
         self.lastError = lastError
-    }
-
-    package enum Removal: Hashable, Codable, Sendable {
-        /// A worker may still have a file of it open.
-        case waiting(for: Set<WorkerID>)
-        case underWay(OperationID)
-        /// It failed so often.
-        case again(at: Timestamp, failures: Int)
     }
 
     package func granules(in pool: String) -> UInt64 {

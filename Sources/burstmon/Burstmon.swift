@@ -34,7 +34,8 @@ struct Burstmon: ParsableCommand {
     var delay: Int?
     @Option(name: [.customShort("n"), .customLong("count")], help: ArgumentHelp("Samples of --jsonl.", valueName: "N"))
     var count: Int?
-    @Option(help: ArgumentHelp("Print a table as CSV: pools, buffers, users, jobs or events.", valueName: "SCREEN"))
+    @Option(
+        help: ArgumentHelp("Print a table as CSV: pools, buffers, users, jobs, events or stage.", valueName: "SCREEN"))
     var csv: String?
     @Flag(help: "One line and an exit status for a monitoring system; rules may follow: R1,R4.")
     var check = false
@@ -152,7 +153,7 @@ struct Burstmon: ParsableCommand {
         if jsonl { modes.append(("--jsonl", .jsonLines(count: count))) }
         if let csv {
             guard let screen = ScreenID(name: csv), screen.isTable else {
-                throw Wrong(description: "--csv \(csv): no such table; pools, buffers, users, jobs or events")
+                throw Wrong(description: "--csv \(csv): no such table; pools, buffers, users, jobs, events or stage")
             }
             modes.append(("--csv", .csv(screen)))
         }

@@ -63,13 +63,14 @@ struct Ran: Sendable {
     /// Runs a program in this process, against a server or against nobody.
     static func run(
         _ words: [String], on path: String, environment: [String: String] = [:], folder: String = "/",
-        progressWidth: Int? = nil
+        progressWidth: Int? = nil, outWidth: Int? = nil
     ) -> Ran {
         let printed = Mutex<(out: [UInt8], error: [UInt8])>(([], []))
         let box = Printed(printed)
         let console = Console(
             out: { more in box.value.withLock { $0.out += more } },
-            error: { more in box.value.withLock { $0.error += more } }, progressWidth: progressWidth)
+            error: { more in box.value.withLock { $0.error += more } }, progressWidth: progressWidth,
+            outWidth: outWidth)
         let invocation = Invocation(
             name: words[0], arguments: Array(words.dropFirst()),
             environment: environment.merging(["BURST_SOCKET": path]) { $1 }, workDir: folder, console: console)

@@ -13,7 +13,7 @@ package struct FuzzTarget: Sendable {
     package static let all: [FuzzTarget] = [
         showBurst, showBurstDamaged, squeue, squeueDamaged, showJob, showJobDamaged, reservations, config,
         systemComment, sizes, times, theme, settings, filter, recording, script, slurmConf, burstBufferConf,
-        frames, pools, directives, stagePlan, dwarguments, burstToml,
+        frames, pools, directives, stagePlan, dwarguments, burstToml, staging,
     ]
 
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

@@ -344,10 +344,10 @@ struct MonitorTests {
         #expect(state.press(.character("5")) == [.source(.jobsScreen(true))])
         #expect(state.press(.tab) == [.source(.jobsScreen(false))])
         #expect(state.screen == .status)
-        state.press(.tab, .tab, .tab)
+        state.press(.tab, .tab, .tab, .tab)
         #expect(state.screen == .overview)
         state.press(.backTab)
-        #expect(state.screen == .config)
+        #expect(state.screen == .stage)
     }
 
     // MARK: Acting

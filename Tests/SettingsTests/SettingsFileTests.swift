@@ -51,6 +51,9 @@ import Testing
             rtt_warn_seconds = 0.5
             pool_gone_seconds = 60
             other_timeout_fallback_seconds = 100
+            stage_disagree_seconds = 90
+            stage_stall_seconds = 120
+            quarantine_failures = 5
             disabled = ["R12", "R13"]
             [keys]
             cancel = "F9"
@@ -71,6 +74,8 @@ import Testing
         (expected.rules.persistentAgeDays, expected.rules.userSharePercent) = (7, 40)
         (expected.rules.rttWarnSeconds, expected.rules.poolGoneSeconds) = (0.5, 60)
         expected.rules.otherTimeoutFallbackSeconds = 100
+        (expected.rules.stageDisagreeSeconds, expected.rules.stageStallSeconds) = (90, 120)
+        expected.rules.quarantineFailures = 5
         expected.rules.disabled = ["R12", "R13"]
         expected.keys = ["cancel": "F9"]
         expected.columns = ["buffers": ["id", "user", "size"]]
@@ -98,7 +103,7 @@ import Testing
         ),
         ("event_log = \"log\"\n", "b.toml:1: event_log is \"log\"; it has to be an absolute path, /..."),
         ("rules = 1\n", "b.toml:1: rules is a whole number; it has to be a table, [rules]"),
-        ("[rules]\ndisabled = [\"R19\"]\n", "b.toml:2: there is no rule \"R19\"; rules are \"R1\" to \"R18\""),
+        ("[rules]\ndisabled = [\"R25\"]\n", "b.toml:2: there is no rule \"R25\"; rules are \"R1\" to \"R24\""),
         ("[rules]\ndisabled = [1]\n", "b.toml:2: disabled holds a whole number; it has to be a list of strings"),
         (
             "[rules]\nstage_crit_percent = 70\n",

@@ -85,6 +85,35 @@ package struct JSONWriter {
         bytes += (flag ? "true" : "false").utf8
     }
 
+    /// The document itself is a tree; members by name.
+    package mutating func tree(_ value: JSONValue) {
+        switch value {
+        case .null: null()
+        case .flag(let flag): bytes += (flag ? "true" : "false").utf8
+        case .whole(let number): bytes += String(number).utf8
+        case .real(let number): bytes += String(number).utf8
+        case .text(let text): string(text)
+        case .array(let elements):
+            nest(UInt8(ascii: "["), UInt8(ascii: "]")) { writer in
+                for element in elements {
+                    writer.separate()
+                    writer.tree(element)
+                    writer.follows = true
+                }
+            }
+        case .object(let members):
+            nest(UInt8(ascii: "{"), UInt8(ascii: "}")) { writer in
+                for (name, member) in members.sorted(by: { $0.key < $1.key }) {
+                    writer.separate()
+                    writer.string(name)
+                    writer.bytes.append(UInt8(ascii: ":"))
+                    writer.tree(member)
+                    writer.follows = true
+                }
+            }
+        }
+    }
+
     private mutating func null() { bytes += "null".utf8 }
 
     private mutating func nest(_ open: UInt8, _ close: UInt8, _ content: (inout JSONWriter) -> Void) {

@@ -13,6 +13,10 @@ package struct Board: Hashable, Sendable {
     package var jobs: Sampled<[Job]>?
     package var reservations: Sampled<[Reservation]>?
     package var config: Sampled<ControllerConfig>?
+    /// The stager's document; nil where no stager was seen.
+    package var staging: Sampled<StagingReport>?
+    /// It does not answer any more: what is known of it is old.
+    package var stagingLost: StagingLoss?
     /// Faults of the newest replies: the board is partial.
     package var faults: [Fault]
 
@@ -21,6 +25,7 @@ package struct Board: Hashable, Sendable {
     package var bufferRows: [BufferRow]
     package var userRows: [UserRow]
     package var jobRows: [JobRow]
+    package var stagingRows: [StagingRow] = []
     /// Jobs with buffers that are over, with nothing left to tell: counted, not listed.
     package var finishedJobs = 0
 
@@ -76,6 +81,12 @@ package struct Board: Hashable, Sendable {
     package func job<Value>(_ row: JobRow, _ get: (Job) -> Value) -> Value { get(jobs!.value[Int(row.job)]) }
 
     package func pool(_ row: PoolRow) -> Pool { row.pool }
+    package func session(_ row: StagingRow) -> StagingReport.Session { staging!.value.sessions[Int(row.session)] }
+
+    /// How far the copy of a row's session is, where that is known: `staging` is the place that rows carry.
+    package func progress(at staging: Int32) -> StagingProgress? {
+        staging >= 0 ? session(stagingRows[Int(staging)]).progress : nil
+    }
 
     /// The joined buffer state that tells the stage: the job's own where it is known, else the buffer's.
     package func stage(_ row: BufferRow) -> BufferState {
@@ -119,6 +130,17 @@ package struct SourceInfo: Hashable, Sendable {
         self.cluster = cluster
         self.version = version
         self.viewer = viewer
+    }
+}
+
+/// Since when the stager does not answer, and why.
+package struct StagingLoss: Hashable, Sendable {
+    package var reason: String
+    package var since: Timestamp
+
+    package init(reason: String, since: Timestamp) {
+        self.reason = reason
+        self.since = since
     }
 }
 
@@ -207,6 +229,8 @@ package struct BufferRow: Hashable, Sendable {
     package var severity: Severity?
     /// One word for the flag column: `87%TO`, `OLD`, `LEAK?`, `cancel 12s`.
     package var flag: String
+    /// Place of its session among the staging rows; -1: none.
+    package var staging: Int32 = -1
 
     package init(key: BufferKey, since: Timestamp, sinceSeen: Bool) {
         self.key = key
@@ -276,6 +300,8 @@ package struct JobRow: Hashable, Sendable {
     /// What it asks for, rounded up to granules where the pool is known; nil where its directives name no size.
     package var need: UInt64?
     package var needCountsBytes: Bool
+    /// Place of its session among the staging rows; -1: none.
+    package var staging: Int32 = -1
     package var since: Timestamp
     package var sinceSeen: Bool
     package var severity: Severity?
@@ -290,6 +316,65 @@ package struct JobRow: Hashable, Sendable {
 
     package func ageText(at now: Timestamp) -> String {
         Age.short(seconds: now.seconds(since: since)) + (sinceSeen ? "" : "+")
+    }
+}
+
+/// A session of the stager, joined with what Slurm says of it.
+package struct StagingRow: Hashable, Sendable {
+    /// What Slurm calls the stage.
+    package enum Word: Hashable, Sendable {
+        case state(BufferState)
+        /// Slurm lists neither job nor buffer.
+        case absent
+        /// Nothing can be told.
+        case unknown
+
+        /// As it is shown.
+        package var text: String {
+            switch self {
+            case .state(let state): state.name
+            case .absent: "(not listed)"
+            case .unknown: "-"
+            }
+        }
+    }
+
+    /// Index into the document's sessions.
+    package var session: Int32
+    package var key: StagingReport.Key
+    /// The owner's name; its number where no name is known.
+    package var user: String
+    package var job: JobID?
+    package var buffer: BufferKey?
+    package var word: Word
+    /// Slurm's word and the stager's are not of the same stage, since then.
+    package var differsSince: Timestamp?
+    /// Since when the phase was seen.
+    package var since: Timestamp
+    package var sinceSeen: Bool
+    package var severity: Severity?
+
+    package init(session: Int32, key: StagingReport.Key, user: String, word: Word, since: Timestamp, sinceSeen: Bool) {
+        self.session = session
+        self.key = key
+        self.user = user
+        self.word = word
+        self.since = since
+        self.sinceSeen = sinceSeen
+    }
+
+    /// `38m`, `38m+` where the start was not seen.
+    package func ageText(at now: Timestamp) -> String {
+        Age.short(seconds: now.seconds(since: since)) + (sinceSeen ? "" : "+")
+    }
+
+    /// Whether an alert about a buffer or a job is about this one.
+    package func isAbout(_ subject: Subject) -> Bool {
+        switch subject {
+        case .buffer(let key): key == buffer || job != nil && key.id.jobID == job
+        case .job(let id): id == job
+        case .pool, .user, .controller: false
+        }
     }
 }
 
@@ -339,7 +424,7 @@ package enum Subject: Hashable, Sendable {
 
 /// A rule that holds for a subject (monitor.md §3.7).
 package struct Alert: Hashable, Sendable {
-    /// `R1` to `R18`.
+    /// `R1` to `R24`.
     package var rule: String
     package var severity: Severity
     package var subject: Subject

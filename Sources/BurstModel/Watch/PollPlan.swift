@@ -345,7 +345,7 @@ package struct PollPlan: Sendable {
         case .job(let id):
             if succeeded { detailEnds[id] = tick }
             detailEnds = detailEnds.filter { tick - $0.value < Self.detailKept }
-        case .status: break
+        case .status, .staging: break
         case .cancel:
             lastCancelEnd = tick
             quickLeft = Self.quickRefreshes
@@ -360,7 +360,7 @@ package struct PollPlan: Sendable {
         case .reservations: reservations.wantedAt = tick
         case .config: config.wantedAt = tick
         case .job: if !details.contains(call) { details.append(call) }
-        case .status, .cancel: break
+        case .status, .cancel, .staging: break
         }
     }
 
@@ -392,6 +392,8 @@ package struct PollPlan: Sendable {
             guard cancels.count < Self.cancelsWaitingMax else { return false }
             cancels.append(call)
         case .burst, .jobs, .reservations, .config: refresh(at: now)
+        // The stager tells by itself.
+        case .staging: break
         }
         return true
     }

@@ -16,11 +16,19 @@ package struct RuleThresholds: Hashable, Sendable {
     package var poolGoneSeconds = 30
     /// Stands in for OtherTimeout where the controller does not tell it (R7).
     package var otherTimeoutFallbackSeconds = 300
+    /// How long Slurm's word and the stager's may differ (R21).
+    package var stageDisagreeSeconds = 60
+    /// How long a copy may move nothing (R20).
+    package var stageStallSeconds = 300
+    /// Failed removals of a buffer in quarantine (R24).
+    package var quarantineFailures = 3
     /// Rules that are switched off, by id: `R12`.
     package var disabled: Set<String> = []
 
     package init() {}
 
-    /// The ids of the rules of monitor.md §3.7.
-    package static let ids: [String] = (1...18).map { "R\($0)" }
+    /// The ids of the rules: those of monitor.md §3.7, and R19 to R24 about the stager.
+    package static let ids: [String] = (1...24).map { "R\($0)" }
+    /// Those that are judged by what the stager tells.
+    package static let stagingIDs: Set<String> = Set((19...24).map { "R\($0)" })
 }

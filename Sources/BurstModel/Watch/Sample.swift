@@ -8,6 +8,8 @@ package enum Call: Hashable, Sendable {
     /// `show bbstat ARGS` or `show dwstat ARGS`: runs a script on the controller, so only when somebody asks.
     case status(StatusRequest)
     case cancel(JobID, hurry: Bool)
+    /// The stager's document: `dwstat` prints it, `burstd` pushes it.
+    case staging
 
     /// The exact command line that is run, shown and logged.
     package func arguments(jobsOf user: String? = nil) -> [String] {
@@ -19,13 +21,14 @@ package enum Call: Hashable, Sendable {
         case .config: ["scontrol", "show", "config"]
         case .status(let request): ["scontrol", "show", request.word] + request.arguments
         case .cancel(let id, let hurry): ["scancel"] + (hurry ? ["--hurry"] : []) + ["\(id)"]
+        case .staging: ["dwstat", "--json", "pools", "sessions"]
         }
     }
 
     /// Whether it may be made again by itself: a script on the controller and a cancel are run once.
     package var isRepeatable: Bool {
         switch self {
-        case .burst, .jobs, .job, .reservations, .config: true
+        case .burst, .jobs, .job, .reservations, .config, .staging: true
         case .status, .cancel: false
         }
     }
@@ -48,6 +51,8 @@ package enum Call: Hashable, Sendable {
             self = .status(StatusRequest(word: words[2], arguments: Array(words.dropFirst(3))))
         } else if words.first == "scancel", let id = words.last.flatMap({ JobID($0) }) {
             self = .cancel(id, hurry: words.contains("--hurry"))
+        } else if words == Call.staging.arguments() {
+            self = .staging
         } else {
             return nil
         }
@@ -121,6 +126,7 @@ package struct Sample: Hashable, Sendable {
         case status(CommandResult)
         /// scancel: exit 0 means accepted, no more.
         case cancel(CommandResult)
+        case staging(StagingReport)
         /// The command gave no answer: one line, as near to Slurm's own words as can be.
         case failure(String)
     }
@@ -177,6 +183,10 @@ package struct Sample: Hashable, Sendable {
         case .config: return .config(ShowText.config(result.output))
         case .status: return .status(result)
         case .cancel: return .cancel(result)
+        case .staging:
+            let report = StagingReport(json: result.output)
+            if report.isEmpty, let fault = report.faults.first { return .failure(fault.text) }
+            return .staging(report)
         }
     }
 

@@ -57,12 +57,12 @@ struct Findings {
 
     private let enabled: [Bool]
     var list: [Finding] = []
-    private var counts = [Int](repeating: 0, count: 19)
+    private var counts = [Int](repeating: 0, count: RuleThresholds.ids.count + 1)
     var rowNotes: [Int32: RowNote] = [:]
     var jobNotes: [Int32: Severity] = [:]
 
     init(disabled: Set<String>) {
-        enabled = (0...18).map { !disabled.contains("R\($0)") }
+        enabled = (0...RuleThresholds.ids.count).map { !disabled.contains("R\($0)") }
     }
 
     func isOn(_ rule: Int) -> Bool { enabled[rule] }
@@ -118,6 +118,7 @@ extension Watch {
         } else if jobsAreCurrent {
             judgeJobs(&findings, at: at)
         }
+        judgeStaging(&findings, at: at)
         for (rule, count) in findings.overflows {
             let severity = findings.list.last { $0.alert.rule == "R\(rule)" }?.alert.severity ?? .info
             findings.list.append(
@@ -129,15 +130,23 @@ extension Watch {
         }
         rowNotes = findings.rowNotes
         jobNotes = findings.jobNotes
-        settle(findings, keeping: { $0 == "R17" }, at: at)
+        let isStagerLost = stagingFailing != nil
+        settle(findings, keeping: { $0 == "R17" || isStagerLost && RuleThresholds.stagingIDs.contains($0) }, at: at)
         judgeCalls(at: at)
+    }
+
+    /// Applies the rules about the stager alone: its document comes often, and 100,000 rows need not be judged for it.
+    mutating func judgeStaging(at: Timestamp) {
+        var findings = Findings(disabled: thresholds.disabled)
+        judgeStaging(&findings, at: at)
+        settle(findings, keeping: { !RuleThresholds.stagingIDs.contains($0) }, at: at)
     }
 
     private func kept(_ rule: String) -> Bool { !jobsAreCurrent && Self.jobRules.contains(rule) }
 
     /// Makes findings the standing alerts.
     /// - Parameter keeping: rules that were not asked this time.
-    private mutating func settle(_ findings: Findings, keeping: (String) -> Bool, at: Timestamp) {
+    mutating func settle(_ findings: Findings, keeping: (String) -> Bool, at: Timestamp) {
         var places: [Alert.ID: Int] = [:]
         var byJob: [Alert.ID: Int] = [:]
         for (place, entry) in active.enumerated() {

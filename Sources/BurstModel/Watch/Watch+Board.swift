@@ -27,6 +27,8 @@ extension Watch {
         board.config = config
         board.faults = faults
         board.health = health
+        board.staging = staging
+        board.stagingLost = stagingFailing.map { StagingLoss(reason: $0.reason, since: $0.since) }
         board.alerts = sortedAlerts()
         board.events = events
         let noted = alertSeverities()
@@ -34,12 +36,13 @@ extension Watch {
         board.bufferRows = bufferRows(noted)
         board.userRows = userRows(noted)
         (board.jobRows, board.finishedJobs) = jobRows(noted)
+        addStaging(to: &board, noted)
         return board
     }
 
     private var faults: [Fault] {
         var faults = burst?.value.faults ?? []
-        faults += jobFaults + reservationFaults
+        faults += jobFaults + reservationFaults + (staging?.value.faults ?? [])
         if let failing = jobsFailing {
             let age = jobs.map { "jobs are of " + zone.local($0.at).clock } ?? "no jobs are known"
             faults.append(Fault(reply: "squeue", line: 0, message: "\(failing.reason) (\(age))"))

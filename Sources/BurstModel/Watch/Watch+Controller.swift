@@ -45,6 +45,7 @@ extension Watch {
                 at: at)
         case .status(let request):
             log(.action, .error, .controller, "show \(request.word): \(reason)", at: at)
+        case .staging: stagingLost(reason, sample)
         case .job: break
         }
         judgeCalls(at: at)
@@ -59,6 +60,7 @@ extension Watch {
         case .config: "scontrol show config"
         case .status(let request): "scontrol show \(request.word)"
         case .cancel: "scancel"
+        case .staging: "dwstat"
         }
     }
 

@@ -42,6 +42,7 @@ package struct Watch: Sendable {
     var jobs: Sampled<[Job]>?
     var reservations: Sampled<[Reservation]>?
     var config: Sampled<ControllerConfig>?
+    var staging: Sampled<StagingReport>?
     var jobFaults: [Fault] = []
     var reservationFaults: [Fault] = []
     /// Only this user's jobs were asked for.
@@ -51,6 +52,8 @@ package struct Watch: Sendable {
     // Failures.
     var burstFailing: Failing?
     var jobsFailing: Failing?
+    /// The stager was there and does not answer any more.
+    var stagingFailing: Failing?
     var otherFaults: [String: Fault] = [:]
     /// Milliseconds of the newest good call of each kind.
     var durations: [String: Int64] = [:]
@@ -76,6 +79,8 @@ package struct Watch: Sendable {
     var countedReport: Int32 = -1
     /// Reports in a row in which a plugin had no pool.
     var poollessSince: [String: Timestamp] = [:]
+
+    var stagingTracks: [StagingReport.Key: StagingTrack] = [:]
 
     // Judgement.
     var active: [ActiveAlert] = []
@@ -136,6 +141,7 @@ package struct Watch: Sendable {
             if case .status(let request) = sample.call { log(result, of: request, at: at) }
         case .cancel(let result):
             if case .cancel(let id, let hurry) = sample.call { log(result, cancel: id, hurry: hurry, sample) }
+        case .staging(let report): take(report, sample)
         case .failure(let reason):
             failed(sample, reason)
         }

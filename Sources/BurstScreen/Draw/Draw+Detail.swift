@@ -17,6 +17,10 @@ extension Draw {
             let row = state.board.jobRows[index]
             let lines = jobRowLines(state.context, row, glyph: glyph, width: width)
             return isBeside ? lines + more(state, row.id, row.buffer) : lines
+        case .stage:
+            let row = state.board.stagingRows[index]
+            let lines = stageLines(state.context, row, glyph: glyph, width: width)
+            return isBeside ? lines + more(state, row.job, row.buffer) : lines
         default: return []
         }
     }
@@ -139,7 +143,7 @@ extension Draw {
         return kept.map(\.row)
     }
 
-    private static func alertLines(_ alerts: [Alert]) -> [Line] {
+    static func alertLines(_ alerts: [Alert]) -> [Line] {
         alerts.map { alert in
             Line([
                 (
@@ -217,7 +221,7 @@ extension Draw {
             let stage = job.bufferState ?? buffer.state
             let alerts = board.alerts.filter { $0.subject == .buffer(row.key) || $0.subject == .job(job.id) }
             lines += alertLines(alerts)
-            lines += workLines(context, job.id, glyph: glyph, width: width)
+            lines += workLines(context, job.id, staging: row.staging, glyph: glyph, width: width)
             if !hasFailed(alerts),
                 let line = timeoutLine(
                     stage, plugin: row.key.plugin, since: row.since, alerts, context, glyph: glyph, width: width)
@@ -239,6 +243,7 @@ extension Draw {
                     ("allocation ", .textDim), (buffer.state.name, buffer.state.role), (" for \(age)  \(text)", .text),
                 ]))
             lines += alertLines(board.alerts.filter { $0.subject == .buffer(row.key) })
+            lines += copyLines(context, row.staging, glyph: glyph, width: width)
         }
         for extra in buffer.extra { lines.append(Line("\(extra.key)=\(extra.value)", .severityInfo)) }
         return lines
@@ -318,7 +323,7 @@ extension Draw {
             return alert.subject == .job(job.id)
         }
         lines += alertLines(alerts)
-        lines += workLines(context, job.id, glyph: glyph, width: width)
+        lines += workLines(context, job.id, staging: row.staging, glyph: glyph, width: width)
         var times = "submitted \(job.submitted.map { context.dateTime($0) } ?? "-")"
         if let start = job.start {
             times += "  \(start > context.now ? "expected start" : "started") \(context.dateTime(start))"

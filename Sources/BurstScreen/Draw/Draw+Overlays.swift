@@ -31,6 +31,7 @@ extension Draw {
         }
         lines.append(Line("Signs", .title))
         lines.append(Line("  ! critical   ~ warning   i information   * default pool   38m+ at least so long"))
+        lines.append(Line("  Copies: ? until the source was walked   + grows still   >= at least so long"))
         lines.append(Line("  FIT: the largest request that can start now.  DRAIN: neither free nor used."))
         lines.append(Line("Rules", .title))
         for rule in ruleTexts { lines.append(Line([("  " + padded(rule.id, to: 5), .textKey), (rule.text, .text)])) }
@@ -62,6 +63,15 @@ extension Draw {
         ("R16", "there is free space, but not one waiting request fits into it."),
         ("R17", "the controller is slow, limits our calls, or does not answer."),
         ("R18", "the buffer is larger than asked for by more than one grain."),
+        (
+            "R19",
+            "a copy of the stager failed; what was copied stays. Read the error, mend it; stage-out: data is at risk."
+        ),
+        ("R20", "a copy is under way and has moved nothing for long: a file system hangs, or a path is slow."),
+        ("R21", "Slurm and the stager call a stage differently for more than a minute: one of them missed something."),
+        ("R22", "the stager cannot use a pool: it is not mounted, or not the one that was marked."),
+        ("R23", "what a buffer held is gone, as after a restart with a pool in memory."),
+        ("R24", "a buffer was torn down and cannot be removed; its space is not free."),
     ]
 }
 

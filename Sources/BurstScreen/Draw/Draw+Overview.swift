@@ -4,6 +4,8 @@ extension Draw {
     /// How the overview shares its rows out.
     struct OverviewPlan: Hashable {
         var pools: Int
+        /// A line about copies, where some are under way or failed.
+        var staging = 0
         var alerts: Int
         var users: Int
         var events: Int
@@ -17,14 +19,19 @@ extension Draw {
         let board = state.board
         let split = state.size.columns >= 140 && body >= 24
         let pools = min(max(1, board.poolRows.count), max(min(3, body / 3), split ? body / 3 : body / 4))
+        let staging = body >= 10 && board.stagingTotals.isTold ? 1 : 0
         // Each part has a line of heading.
-        var rest = body - pools - 1
+        var rest = body - pools - 1 - staging
         if split {
             let users = min(max(3, board.userRows.count), max(4, rest / 3))
             return OverviewPlan(
-                pools: pools, alerts: rest - users - 2, users: users, events: rest - users - 2, split: true)
+                pools: pools, staging: staging, alerts: rest - users - 2, users: users, events: rest - users - 2,
+                split: true)
         }
-        if rest < 6 { return OverviewPlan(pools: pools, alerts: max(0, rest - 1), users: 0, events: 0, split: false) }
+        if rest < 6 {
+            return OverviewPlan(
+                pools: pools, staging: staging, alerts: max(0, rest - 1), users: 0, events: 0, split: false)
+        }
         rest -= 1
         let wanted = max(1, board.alerts.count)
         let users = rest >= 11 ? min(max(2, max(board.userRows.count, state.stages.count)), rest / 3) + 1 : 0
@@ -34,13 +41,14 @@ extension Draw {
             events += alerts - wanted
             alerts = wanted
         }
-        return OverviewPlan(pools: pools, alerts: alerts, users: users, events: events, split: false)
+        return OverviewPlan(
+            pools: pools, staging: staging, alerts: alerts, users: users, events: events, split: false)
     }
 
     /// The number of the alert at a row of the overview.
     static func overviewAlert(at row: Int, _ state: MonitorState) -> Int? {
         let plan = overviewPlan(state)
-        let first = frame(state).bodyTop + plan.pools + 2
+        let first = frame(state).bodyTop + plan.pools + plan.staging + 2
         let index = row - first
         guard index >= 0, index < plan.alerts else { return nil }
         let number = overviewTop(state, plan) + index
@@ -68,6 +76,10 @@ extension Painter {
         var row = frame.bodyTop
         paintPools(plan, row)
         row += plan.pools + 1
+        if plan.staging > 0 {
+            paintStaging(row)
+            row += 1
+        }
         if plan.split {
             let left = columns * 11 / 20
             paintAlerts(plan, row, column: 0, width: left - 1)
@@ -187,6 +199,24 @@ extension Painter {
         case .live: text = "the plugin reports no pool"
         }
         put(cut(text, columns), 0, row, .textDim)
+    }
+
+    /// `STAGING 3 (in 2, out 1)`, how far they are together, and what failed.
+    private mutating func paintStaging(_ row: Int) {
+        let totals = board.stagingTotals
+        grid.fill(column: 0, row: row, columns: columns, rows: 1, Style(.header))
+        var at = grid.put(totals.text + "  ", column: 0, row: row, Style(.header))
+        if totals.failed > 0 {
+            at += grid.put("\(totals.failed) FAILED  ", column: at, row: row, Style(.severityCrit, over: .header))
+        }
+        if totals.count > 0 {
+            for text in [totals.bytesText, totals.rateText, totals.etaText.map { "ETA \($0)" }] {
+                guard let text, at + CharacterWidth.cells(of: text) <= columns else { continue }
+                at += grid.put(text + "  ", column: at, row: row, Style(.header))
+            }
+        }
+        let hint = "(9 opens them)"
+        if at + hint.utf8.count <= columns { putRight(hint, end: columns, row, .header) }
     }
 
     // MARK: Attention

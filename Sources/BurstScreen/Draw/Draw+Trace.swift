@@ -12,10 +12,12 @@ extension Draw {
     private static let notesShown = 4
 
     /// The function under way for a job, and how far its staging is; nothing where neither is known.
+    /// - Parameter staging: the place of its session among the staging rows, which know more; -1: none.
     static func workLines(
-        _ context: TableContext, _ id: JobID, glyph: (Glyph) -> String, width: Int
+        _ context: TableContext, _ id: JobID, staging: Int32, glyph: (Glyph) -> String, width: Int
     ) -> [Line] {
-        guard let work = context.board.work[id] else { return [] }
+        let copy = copyLines(context, staging, glyph: glyph, width: width)
+        guard let work = context.board.work[id] else { return copy }
         var lines: [Line] = []
         if let function = work.function {
             let since = work.functionSince.map {
@@ -23,7 +25,7 @@ extension Draw {
             }
             lines.append(Line([("now in ", .textDim), (function, .textStrong), (since ?? "", .text)]))
         }
-        guard let progress = work.progress, !progress.text.isEmpty else { return lines }
+        guard copy.isEmpty, let progress = work.progress, !progress.text.isEmpty else { return lines + copy }
         var parts: [(String, Role)] = [("progress ", .textDim), (progress.text, .text)]
         if let share = progress.share {
             let cells = width >= 70 ? 16 : 4

@@ -103,7 +103,8 @@ package enum Draw {
         let table = state.tables[state.screen]
         let beside = frame(state).detailBeside ? detailColumns + 1 : 0
         return Table.layout(
-            state.screen, width: width - markCells - beside - 2, chosen: table?.columns, skip: table?.skip ?? 0)
+            state.screen, width: width - markCells - beside - 2, chosen: table?.columns, skip: table?.skip ?? 0,
+            without: state.board.staging == nil ? ["progress"] : [])
     }
 
     /// The screen of the tab at a column of the tab row.
@@ -117,10 +118,14 @@ package enum Draw {
     }
 
     static func tabs(_ state: MonitorState) -> [(ScreenID, String)] {
-        let short = ["Over", "Pool", "Buf", "Usr", "Job", "St", "Ev", "Cf"]
+        let short = ["Over", "Pool", "Buf", "Usr", "Job", "St", "Ev", "Cf", "Sg"]
+        let width = state.size.columns
         return ScreenID.allCases.map { screen in
-            let name = state.size.columns >= 78 ? screen.title : short[screen.rawValue - 1]
-            let text = "\(screen.rawValue)" + (state.size.columns >= 78 ? " " : "") + name
+            // All of them are seen from 40 cells on, with the counts behind them from 78 on.
+            let name =
+                width >= 78
+                ? screen.title : width >= 46 ? short[screen.rawValue - 1] : String(screen.title.prefix(2))
+            let text = "\(screen.rawValue)" + (width >= 90 ? " " : "") + name
             if screen == state.screen {
                 return (screen, "[\(screen.rawValue)]\(name)" + (state.size.columns >= 100 ? "  " : " "))
             }
@@ -550,6 +555,14 @@ struct Painter {
         add(.barReserved, reservedCells, .poolReserved)
     }
 
+    /// How much is done, in so many cells: full only at the end.
+    mutating func paintShare(_ share: Double, _ column: Int, _ line: Int, width: Int) {
+        var at = column
+        for (text, role) in Draw.bar(share, cells: width, glyph: { glyph($0) }) {
+            at += grid.put(text, column: at, row: line, Style(role))
+        }
+    }
+
     /// The last `minutes` of a pool in so many cells.
     mutating func paintSpark(_ history: PoolHistory, _ column: Int, _ line: Int, width: Int, minutes: Int) {
         let pieces = Draw.spark(history, cells: width, minutes: minutes, until: board.now) { glyph($0) }
@@ -630,14 +643,27 @@ struct Painter {
             shown == total
             ? "\(Amount.grouped(UInt64(total)))"
             : "\(Amount.grouped(UInt64(shown))) of \(Amount.grouped(UInt64(total)))"
-        let noun = total == 1 ? String(state.screen.name.dropLast()) : state.screen.name
+        let nouns = state.screen == .stage ? "stagings" : state.screen.name
+        let noun = total == 1 ? String(nouns.dropLast()) : nouns
         var right =
             "\(counted) \(noun)  sort \(table.query.sort.uppercased()) \(glyph(table.query.descending ? .sortDown : .sortUp))"
         if !state.search.isEmpty { right = "find \"\(state.search)\"  " + right }
         if state.isFrozen, !state.isPaused { right = "order frozen  " + right }
         let restricted = board.burst?.value.plugins.contains(where: \.hidesOtherUsers) ?? false
         if restricted, state.screen == .buffers || state.screen == .users { right = "restricted view  " + right }
-        putRight(right, end: width - 1, frame.infoRow, restricted ? .restricted : .textDim)
+        var isOld = false
+        if state.screen == .stage {
+            let buffers = board.staging?.value.quarantine ?? []
+            if !buffers.isEmpty {
+                let bytes = buffers.reduce(0) { Amount.sum($0, $1.bytes) }
+                right = "quarantine \(buffers.count) (\(Amount.short(bytes)))  " + right
+            }
+            if let lost = board.stagingLost {
+                isOld = true
+                right = "OLD: stager lost \(Age.short(seconds: now.seconds(since: lost.since))) ago  " + right
+            }
+        }
+        putRight(right, end: width - 1, frame.infoRow, isOld ? .stale : restricted ? .restricted : .textDim)
         let room = width - CharacterWidth.cells(of: right) - 3
         let left = parts.isEmpty ? "" : "Filter: " + parts.joined(separator: " ")
         put(cut(left, room), 0, frame.infoRow, .textKey)
@@ -648,6 +674,8 @@ struct Painter {
         let text: String
         if isFiltered {
             text = "no row fits the filter; Esc clears it"
+        } else if state.screen == .stage {
+            text = Draw.noStaging(board)
         } else {
             switch state.live.board.health {
             case .connecting: text = "connecting: asking the controller"
@@ -694,6 +722,12 @@ struct Painter {
             // `cancel 12s` is what a narrow flag column cannot hold, and the number is what matters.
             if text.hasPrefix("cancel "), CharacterWidth.cells(of: text) > column.width {
                 text = "cxl " + text.dropFirst(7)
+            }
+            if let share = column.column.share?(context, index), column.width >= 8 {
+                let bar = column.width - 5
+                paintShare(share, marks + column.at, line, width: bar)
+                put(padded(text, to: 5, right: true, sign: glyph(.cut)), marks + column.at + bar, line, role)
+                continue
             }
             let shown = padded(text, to: column.width, right: column.column.isRight, sign: glyph(.cut))
             put(shown, marks + column.at, line, role)

@@ -7,7 +7,7 @@ package enum Action: String, CaseIterable, Hashable, Sendable {
     case down, up, top, bottom, halfDown = "half-down", halfUp = "half-up", pageDown = "page-down", pageUp = "page-up"
     case left, right
     case nextScreen = "next-screen", previousScreen = "previous-screen"
-    case overview, pools, buffers, users, jobs, status, events, config
+    case overview, pools, buffers, users, jobs, status, events, config, stage
     case open, back, detail, raw, columns
     case tag, untagAll = "untag-all", attention, acknowledge, alerts
     case pause, refresh, slower, faster
@@ -59,6 +59,7 @@ package enum Action: String, CaseIterable, Hashable, Sendable {
         case .status: ([.character("6")], .move, "Status: bbstat and dwstat")
         case .events: ([.character("7")], .move, "Events")
         case .config: ([.character("8")], .move, "Config")
+        case .stage: ([.character("9")], .move, "Stage: copies in and out of buffers")
         case .open: ([.enter, .character("o")], .move, "go in: pool, its buffers, the job")
         case .back: ([.escape, .backspace, .character("x")], .move, "back; clears search and filter")
         case .detail: ([.character("d")], .look, "detail pane on or off")

@@ -202,6 +202,8 @@ package enum Command {
         case "pool": return board.poolRows.map(\.pool.name)
         case "user": return board.userRows.map(\.user)
         case "state", "alloc": return BufferState.named.map(\.name)
+        case "phase": return Array(Set(board.stagingRows.map { board.session($0).phase.name })).sorted()
+        case "direction": return ["in", "out", "save"]
         case "jobstate": return ["PD", "CF", "R", "CG", "SO", "CD", "CA", "F", "TO"]
         case "plugin": return board.burst?.value.plugins.map(\.name) ?? []
         default: return []

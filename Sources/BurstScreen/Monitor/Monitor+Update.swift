@@ -94,8 +94,8 @@ package enum Monitor {
         case .pageUp: move(&state, by: -max(1, bodyRows(state) - 1))
         case .left: scroll(&state, by: -1)
         case .right: scroll(&state, by: 1)
-        case .nextScreen: return go(to: ScreenID(rawValue: state.screen.rawValue % 8 + 1)!, &state)
-        case .previousScreen: return go(to: ScreenID(rawValue: (state.screen.rawValue + 6) % 8 + 1)!, &state)
+        case .nextScreen: return go(to: neighbour(of: state.screen, by: 1), &state)
+        case .previousScreen: return go(to: neighbour(of: state.screen, by: -1), &state)
         case .overview: return go(to: .overview, &state)
         case .pools: return go(to: .pools, &state)
         case .buffers: return go(to: .buffers, &state)
@@ -104,6 +104,7 @@ package enum Monitor {
         case .status: return go(to: .status, &state)
         case .events: return go(to: .events, &state)
         case .config: return go(to: .config, &state)
+        case .stage: return go(to: .stage, &state)
         case .open: return open(&state, at: now)
         case .back: return goBack(&state, at: now)
         case .detail: state.showsDetail.toggle()
@@ -154,6 +155,11 @@ package enum Monitor {
     {
         state.say("\(what) does nothing here", at: now)
         return []
+    }
+
+    private static func neighbour(of screen: ScreenID, by step: Int) -> ScreenID {
+        let all = ScreenID.allCases
+        return all[(screen.rawValue - 1 + step + all.count) % all.count]
     }
 
     static func go(to screen: ScreenID, _ state: inout MonitorState) -> [MonitorRequest] {
@@ -251,6 +257,7 @@ package enum Monitor {
         case .user(let name): name
         case .job(let job): "\(job)"
         case .alert(let alert): alert.subject.short
+        case .staging(let key): key.token
         case .event: nil
         }
     }
@@ -373,7 +380,15 @@ package enum Monitor {
     private static func open(_ state: inout MonitorState, at now: Timestamp) -> [MonitorRequest] {
         guard let id = selectedID(&state) else { return [] }
         switch id {
-        case .alert(let alert): return open(alert.subject, &state, at: now)
+        case .alert(let alert): return open(alert, &state, at: now)
+        case .staging(let key):
+            guard let row = state.board.stagingRows.first(where: { $0.key == key }) else { return [] }
+            if let job = row.job {
+                state.overlay = .job(job, top: 0, raw: false)
+                return state.isReplay ? [] : [.source(.detail(job, again: false))]
+            }
+            guard let buffer = row.buffer else { return [] }
+            return open(.buffer(buffer), &state, at: now)
         case .pool(let key):
             return drill(&state, to: .buffers, quick: ["pool": key.name])
         case .user(let name):
@@ -389,6 +404,19 @@ package enum Monitor {
             guard let index = state.selectedIndex(.events) else { return [] }
             return open(state.board.events[index].subject, &state, at: now)
         }
+    }
+
+    /// What the stager told is explained on its own screen.
+    private static func open(_ alert: Alert.ID, _ state: inout MonitorState, at now: Timestamp) -> [MonitorRequest] {
+        if RuleThresholds.stagingIDs.contains(alert.rule),
+            let row = state.board.stagingRows.first(where: { $0.isAbout(alert.subject) })
+        {
+            remember(&state)
+            let requests = go(to: .stage, &state)
+            reveal(.staging(row.key), &state)
+            return requests
+        }
+        return open(alert.subject, &state, at: now)
     }
 
     static func open(_ subject: Subject, _ state: inout MonitorState, at now: Timestamp) -> [MonitorRequest] {
@@ -496,6 +524,7 @@ package enum Monitor {
             case .job(let job): job
             case .pool, .user, .controller: nil
             }
+        case .staging(let key): board.stagingRows.first { $0.key == key }?.job
         case .pool, .user, .event: nil
         }
     }
@@ -562,6 +591,9 @@ package enum Monitor {
             }.map(\.id)
         case .pool(let key): matching = state.board.alerts.filter { $0.subject == .pool(key) }.map(\.id)
         case .user(let name): matching = state.board.alerts.filter { $0.subject == .user(name) }.map(\.id)
+        case .staging(let key):
+            let row = state.board.stagingRows.first { $0.key == key }
+            matching = state.board.alerts.filter { row?.isAbout($0.subject) ?? false }.map(\.id)
         case .event: matching = []
         }
         if matching.isEmpty {

@@ -212,6 +212,7 @@ extension Table {
                     if row.key.id.isPersistent { return .text("persistent") }
                     return .text(context.board.stage(row).name)
                 }),
+            progress { $0.board.bufferRows[$1].staging },
             text("jobstate", "ST", width: 2, weight: 6, aliases: ["st"]) { board, row in
                 board.job(row) { $0.state.code }
             },
@@ -347,6 +348,7 @@ extension Table {
                 value: { context, index in
                     context.board.job(context.board.jobRows[index]) { $0.bufferState?.name }.filterValue
                 }),
+            progress { $0.board.jobRows[$1].staging },
             text("pool", "POOL", width: 8, widthMax: 14, weight: 3, free: true) { _, row in row.pool },
             Column(
                 "need", "NEED", width: 6, widthMax: 10, weight: 2, right: true, kind: .amount, aliases: ["size"],

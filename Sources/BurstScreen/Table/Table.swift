@@ -1,9 +1,9 @@
 package import BurstModel
 
-/// The eight screens, in the order of their keys.
+/// The nine screens, in the order of their keys.
 package enum ScreenID: Int, CaseIterable, Hashable, Sendable {
     case overview = 1
-    case pools, buffers, users, jobs, status, events, config
+    case pools, buffers, users, jobs, status, events, config, stage
 
     package var title: String {
         switch self {
@@ -15,6 +15,7 @@ package enum ScreenID: Int, CaseIterable, Hashable, Sendable {
         case .status: "Status"
         case .events: "Events"
         case .config: "Config"
+        case .stage: "Stage"
         }
     }
 
@@ -29,7 +30,7 @@ package enum ScreenID: Int, CaseIterable, Hashable, Sendable {
     /// The screens that are tables of rows.
     package var isTable: Bool {
         switch self {
-        case .pools, .buffers, .users, .jobs, .events: true
+        case .pools, .buffers, .users, .jobs, .events, .stage: true
         case .overview, .status, .config: false
         }
     }
@@ -44,6 +45,7 @@ package enum RowID: Hashable, Sendable {
     /// An event's time and its number within that time.
     case event(Timestamp, Int)
     case alert(Alert.ID)
+    case staging(StagingReport.Key)
 }
 
 /// What the cells of a table are made from: a board and how to show it.
@@ -86,6 +88,8 @@ package struct Column: Sendable {
     package var isInFreeText: Bool
     /// Shown unless the user chooses columns.
     package var isUsual: Bool
+    /// The cell is a bar with its text behind: how much of it is full, 0 to 1; nil: not known. No bar where it is nil.
+    package var share: (@Sendable (TableContext, Int) -> Double?)?
     /// What is shown of a row.
     package var cell: @Sendable (TableContext, Int) -> (text: String, role: Role)
     /// What filters and sorting see of it.
@@ -140,6 +144,7 @@ package enum Table {
         case .users: ("used", true)
         case .jobs: ("attention", true)
         case .events: ("time", true)
+        case .stage: ("activity", true)
         case .overview, .status, .config: ("", false)
         }
     }
@@ -151,6 +156,7 @@ package enum Table {
         case .users: userColumns
         case .jobs: jobColumns
         case .events: eventColumns
+        case .stage: stageColumns
         case .overview, .status, .config: []
         }
     }
@@ -168,6 +174,7 @@ package enum Table {
         case .users: board.userRows.count
         case .jobs: board.jobRows.count
         case .events: board.events.count
+        case .stage: board.stagingRows.count
         case .overview, .status, .config: 0
         }
     }
@@ -178,6 +185,7 @@ package enum Table {
         case .buffers: .buffer(board.bufferRows[index].key)
         case .users: .user(board.userRows[index].user)
         case .jobs: .job(board.jobRows[index].id)
+        case .stage: .staging(board.stagingRows[index].key)
         default: eventID(board, index)
         }
     }
@@ -205,6 +213,7 @@ package enum Table {
         case .buffers: board.bufferRows[index].severity
         case .users: board.userRows[index].severity
         case .jobs: board.jobRows[index].severity
+        case .stage: board.stagingRows[index].severity
         case .events:
             switch board.events[index].level {
             case .crit, .error: .crit
@@ -321,14 +330,17 @@ package enum Table {
     /// - Parameters:
     ///   - chosen: names in the user's order; nil for the usual ones.
     ///   - skip: columns scrolled out at the left, behind the first.
-    package static func layout(_ screen: ScreenID, width: Int, chosen: [String]?, skip: Int) -> [Placed] {
+    ///   - without: names of usual columns that say nothing now.
+    package static func layout(
+        _ screen: ScreenID, width: Int, chosen: [String]?, skip: Int, without: Set<String> = []
+    ) -> [Placed] {
         let all = columns(screen)
         var picked: [Column]
         if let chosen {
             picked = chosen.compactMap { name in all.first { $0.name == name } }
             for index in picked.indices { picked[index].weight = min(picked[index].weight, index) }
         } else {
-            picked = all.filter(\.isUsual)
+            picked = all.filter { $0.isUsual && !without.contains($0.name) }
         }
         if skip > 0, picked.count > 1 { picked.removeSubrange(1..<min(picked.count, 1 + skip)) }
         func total() -> Int { picked.reduce(-1) { $0 + $1.width + 1 } }
