@@ -180,7 +180,8 @@ let package = Package(
             swiftSettings: settings),
         tests("StagingTests", "BurstStaging", "BurstTestSupport", "CSys", "burst-stage"),
         tests(
-            "StoreTests", "BurstStore", "BurstEngine", "BurstModel", "BurstTestSupport", "store-probe", grdb,
+            "StoreTests", "BurstStore", "BurstEngine", "BurstStager", "BurstModel", "BurstTestSupport", "store-probe",
+            grdb,
             exclude: ["Upgrades"]),
         .executableTarget(
             name: "store-probe", dependencies: ["BurstStore", "BurstEngine", "BurstModel"], path: "Tests/store-probe",
@@ -191,6 +192,9 @@ let package = Package(
         .executableTarget(
             name: "daemon-probe", dependencies: ["BurstClient", "BurstWire"], path: "Tests/daemon-probe",
             swiftSettings: settings),
+        tests(
+            "StagerEndToEndTests", "BurstClient", "BurstWire", "BurstTestSupport", "CSys", "burst", "burstd",
+            "burst-stage", "burst-scriptd", "burst-stepd", "daemon-probe"),
         tests("WireTests", "BurstWire"),
         // They run dw_wlm_cli and dwstat, but must not depend on them: a bundle of tests is linked as all of its
         // programs are.

@@ -54,6 +54,8 @@ package enum Daemon {
         async throws(StateFault)
     {
         signal(SIGPIPE, SIG_IGN)
+        // Hooks that call our own commands mean this daemon.
+        setenv("BURST_SOCKET", options.socket, 1)
         let folder = ConfigFolder(path: options.config, state: options.state)
         let settings = try folder.read()
         log.set(level: settings.logLevel)
@@ -77,7 +79,10 @@ package enum Daemon {
         }
         log.write(
             HookLogLine(.info, "\(options.program) started on cluster \(settings.engine.clusterName), state \(state)"))
+        let hangups: UnixSignalsSequence
         do throws(StateFault) {
+            // One that comes before somebody listens for it must not end us.
+            hangups = await UnixSignalsSequence(trapping: .sighup)
             try parts.stager?.start()
             try parts.driver.start()
             try await parts.server.start()
@@ -86,7 +91,7 @@ package enum Daemon {
             throw error
         }
         whenReady()
-        await parts.serve(log)
+        await parts.serve(log, hangups)
         log.write(HookLogLine(.info, "\(options.program) ended"))
     }
 
@@ -163,7 +168,7 @@ package enum Daemon {
         }
 
         /// Until a signal or a client ends it.
-        func serve(_ log: DaemonLog) async {
+        func serve(_ log: DaemonLog, _ hangups: UnixSignalsSequence) async {
             let trimmer = Task {
                 // The history is kept short in small steps; what is new waits for one of them at most.
                 while (try? await Task.sleep(for: .seconds(60))) != nil {
@@ -176,7 +181,7 @@ package enum Daemon {
             }
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
-                    services: [.init(service: Serving(parts: self, log: log))],
+                    services: [.init(service: Serving(parts: self, log: log, hangups: hangups))],
                     gracefulShutdownSignals: [.sigterm, .sigint], logger: Self.quiet(log)))
             let wishes = Task { [wish] in
                 for await _ in wish {
@@ -199,10 +204,11 @@ package enum Daemon {
     private struct Serving: Service {
         let parts: Parts
         let log: DaemonLog
+        let hangups: UnixSignalsSequence
 
         func run() async throws {
-            let reloads = Task { [parts] in
-                for await _ in await UnixSignalsSequence(trapping: .sighup) { parts.driver.reload() }
+            let reloads = Task { [parts, hangups] in
+                for await _ in hangups { parts.driver.reload() }
             }
             try? await gracefulShutdown()
             log.write(HookLogLine(.info, "ending; scripts that run go on"))

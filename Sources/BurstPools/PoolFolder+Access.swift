@@ -82,6 +82,9 @@ extension PoolFolder {
                 guard fchmod(striped.number, record.isGroupShared ? 0o2770 : 0o700) == 0 else { throw fail() }
                 return
             }
+            // The owner may use what others make in it: there he is no owner.
+            var access = access
+            access.users.insert(record.uid)
             let value = access.attribute
             for attribute in ["system.posix_acl_access", "system.posix_acl_default"] {
                 guard bb_set_attribute(striped.number, attribute, value, value.count) == 0 else { throw fail() }

@@ -358,6 +358,22 @@ package struct QuarantinedBuffer: Hashable, Codable, Sendable, Identifiable {
     package var removal: Removal
     package var lastError: String?
 
+    package init(
+        id: SessionID, key: SessionKey, owner: StagerSession.Owner, creator: StagerSession.Creator,
+        created: Timestamp, since: Timestamp, instances: [StagerSession.Instance], removal: Removal,
+        lastError: String?
+    ) {
+        self.id = id
+        self.key = key
+        self.owner = owner
+        self.creator = creator
+        self.created = created
+        self.since = since
+        self.instances = instances
+        self.removal = removal
+        self.lastError = lastError
+    }
+
     package enum Removal: Hashable, Codable, Sendable {
         /// A worker may still have a file of it open.
         case waiting(for: Set<WorkerID>)

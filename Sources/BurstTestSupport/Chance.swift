@@ -1,10 +1,10 @@
 /// Splitmix64: chance that can be had again.
-struct Chance {
+package struct Chance {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var value = state
         value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -12,6 +12,6 @@ struct Chance {
         return value ^ (value >> 31)
     }
 
-    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(max(1, count))) }
-    mutating func isOneIn(_ count: Int) -> Bool { below(count) == 0 }
+    package mutating func below(_ count: Int) -> Int { Int(next() % UInt64(max(1, count))) }
+    package mutating func isOneIn(_ count: Int) -> Bool { below(count) == 0 }
 }

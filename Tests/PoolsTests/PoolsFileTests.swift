@@ -12,6 +12,16 @@ import Testing
         }
     }
 
+    @Test func slurmsUserIsNamedAboveThePools() throws {
+        let contents = try PoolsFile.contents("slurm_user = \"slurmy\"\n" + pool(), file: "burst.toml")
+        #expect(contents.slurmUser == "slurmy")
+        #expect(contents.pools.map(\.name) == ["nvme"])
+        #expect(try PoolsFile.contents(pool(), file: "burst.toml").slurmUser == nil)
+        #expect(refusal("slurm_user = \"\"\n" + pool()).hasPrefix("burst.toml:1: slurm_user is empty; "))
+        #expect(refusal("slurm_user = 3\n" + pool()).hasPrefix("burst.toml:1: "))
+        #expect(refusal("slurmuser = \"a\"\n" + pool()).hasPrefix("burst.toml:1: unknown key \"slurmuser\"; "))
+    }
+
     private func pool(_ lines: String...) -> String {
         let base = ["name = \"nvme\"", "path = \"/mnt/nvme\"", "granularity = \"16MiB\"", "quantity = 640"]
         var kept = base.filter { line in !lines.contains { $0.hasPrefix(line.prefix { $0 != "=" }) } }
@@ -68,7 +78,7 @@ import Testing
             refusal(pool() + "colour = \"red\"\n")
                 == "burst.toml:6: unknown key of [[pool]] \"colour\"; use \"name\", \"path\", \"granularity\", \"quantity\", \"driver\", \"image\", \"bytes_per_inode\", \"metadata_reserve_percent\", \"threads\", \"bytes_per_second\" or \"files_per_second\""
         )
-        #expect(refusal("\n[pools]\n") == "burst.toml:2: unknown table \"pools\"; use \"pool\"")
+        #expect(refusal("\n[pools]\n") == "burst.toml:2: unknown key \"pools\"; use \"slurm_user\" or \"pool\"")
         // The line is that of the pool it stands in.
         let second = pool("name = \"b\"", "path = \"/b\"", "sped = 1")
         #expect(refusal(pool() + second).hasPrefix("burst.toml:11: unknown key of [[pool]] \"sped\"; "))
