@@ -66,7 +66,7 @@ package struct ConfigFolder: SettingsReader {
                 uid: { [people] in people.user(named: $0)?.uid }, name: { [people] in people.user(uid: $0)?.name }))
         settings.notes += reading.notes
         if slurm.conf.logsBurstBuffer { settings.notes += reading.loaded }
-        settings.engine.plugin = Self.plugin(reading.conf)
+        settings.engine.plugin = EngineSettings.Plugin(reading.conf)
         return settings
     }
 
@@ -163,33 +163,6 @@ package struct ConfigFolder: SettingsReader {
         engine.zone = .system
         engine.plugin = nil
         return engine
-    }
-
-    static func plugin(_ conf: BurstBufferConf) -> EngineSettings.Plugin {
-        var plugin = EngineSettings.Plugin()
-        plugin.name = conf.plugin.rawValue
-        plugin.directive = conf.directive
-        plugin.allowedUserIDs = conf.allowedUserIDs.map { Set($0) }
-        plugin.deniedUserIDs = Set(conf.deniedUserIDs ?? [])
-        plugin.tearsDownAfterFailure = conf.flags.contains(.teardownFailure)
-        plugin.hidesOthers = conf.flags.contains(.privateData)
-        plugin.otherTimeout = conf.otherTimeout
-        plugin.stageInTimeout = conf.stageInTimeout
-        plugin.stageOutTimeout = conf.stageOutTimeout
-        plugin.pollInterval = conf.pollInterval
-        plugin.listedPools = conf.pools.map(\.name)
-        plugin.shown.granularity = conf.granularity
-        plugin.shown.flags = conf.flags.text
-        plugin.shown.validateTimeout = conf.validateTimeout
-        plugin.shown.allowUsers = conf.allowUsers
-        plugin.shown.denyUsers = conf.denyUsers
-        plugin.shown.createBuffer = conf.createBuffer
-        plugin.shown.destroyBuffer = conf.destroyBuffer
-        plugin.shown.startStageIn = conf.startStageIn
-        plugin.shown.startStageOut = conf.startStageOut
-        plugin.shown.stopStageIn = conf.stopStageIn
-        plugin.shown.stopStageOut = conf.stopStageOut
-        return plugin
     }
 
     /// slurm.conf(5), SlurmctldDebug: a word or a number.

@@ -1,4 +1,5 @@
 import BurstEngine
+import BurstHooks
 import BurstModel
 import Glibc
 import Logging
@@ -35,7 +36,7 @@ package enum Daemon {
         do throws(StateFault) {
             let settings = try folder.read()
             let notes = settings.notes.filter { $0.level == .error }.map(\.text)
-            if settings.engine.plugin != nil,
+            if settings.engine.plugin?.name == BurstPlugin.lua.rawValue,
                 let fault = LuaCalls.fault(script: folder.script, cluster: settings.engine.clusterName)
             {
                 return ([fault], notes)
@@ -61,7 +62,7 @@ package enum Daemon {
         log.set(level: settings.logLevel)
         try log.open(settings.logFile)
         for note in settings.notes { log.write(note) }
-        if settings.engine.plugin != nil,
+        if settings.engine.plugin?.name == BurstPlugin.lua.rawValue,
             let fault = LuaCalls.fault(script: folder.script, cluster: settings.engine.clusterName)
         {
             throw StateFault(fault)
@@ -117,12 +118,18 @@ package enum Daemon {
             if settings.spoolFolder == nil, geteuid() == 0 { _ = chmod(state, 0o711) }
             try Folders.make(spool, mode: geteuid() == 0 ? 0o755 : 0o700)
             let steps = try ProcessScripts(program: options.stepd ?? DaemonPlaces.beside("burst-stepd"), spool: spool)
+            let programs = Current(settings.engine.programs)
             let hooks: any Hooks =
-                settings.engine.plugin == nil
-                ? NoHooks()
-                : try LuaCalls(
-                    script: folder.script, cluster: settings.engine.clusterName, scriptd: options.scriptd,
-                    record: state + "/scriptd", log: write)
+                switch settings.engine.plugin?.name {
+                case nil: NoHooks()
+                case BurstPlugin.datawarp.rawValue:
+                    DataWarpCalls(
+                        programs: { programs.value }, state: state, environment: DaemonPlaces.environment)
+                default:
+                    try LuaCalls(
+                        script: folder.script, cluster: settings.engine.clusterName, scriptd: options.scriptd,
+                        record: state + "/scriptd", log: write)
+                }
             if let pools = settings.pools {
                 stager = try StagerService(
                     StagerService.Options(
@@ -142,6 +149,7 @@ package enum Daemon {
                     onShutdown: { wisher.yield() },
                     onSettings: { [stager] settings in
                         mail.value = settings.mailProgram
+                        programs.value = settings.engine.programs
                         log.set(level: settings.logLevel)
                         do throws(StateFault) {
                             try log.open(settings.logFile)
@@ -222,5 +230,12 @@ package enum Daemon {
             limit.cancel()
             reloads.cancel()
         }
+    }
+}
+
+extension EngineSettings {
+    /// Datawarp's.
+    fileprivate var programs: ProgramHooks.Programs {
+        ProgramHooks.Programs(state: plugin?.shown.getSysState ?? "", status: plugin?.shown.getSysStatus ?? "")
     }
 }

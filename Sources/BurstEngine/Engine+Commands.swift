@@ -118,6 +118,7 @@ extension Engine {
 
     private mutating func cancelPending(_ job: EngineJob, hurry: Bool, at now: Timestamp) -> SlurmError? {
         let stage = job.buffer?.stage
+        let progress = stageOutText
         change(job.id, at: now) {
             $0.state = .cancelled
             $0.end = now
@@ -128,8 +129,9 @@ extension Engine {
         switch stage {
         case nil, .complete:
             timers.add(now.adding(seconds: settings.minJobAgeSeconds), job: job.id)
-        case .pending:
+        case .pending, .preparing:
             change(job.id, at: now) { $0.buffer?.stage = .complete }
+            abandonPersistent(of: job.id)
             timers.add(now.adding(seconds: settings.minJobAgeSeconds), job: job.id)
         case .stagingIn, .stageInFailed, .stagedIn, .preRun, .running:
             tearDown(job.id, hurry: true, then: .end, at: now)
@@ -140,7 +142,7 @@ extension Engine {
             } else {
                 change(job.id, at: now) {
                     $0.flags.insert(.stageOut)
-                    $0.reasonText = Self.stageOutText
+                    $0.reasonText = progress
                 }
             }
         case .postRunFailed, .stageOutFailed:
@@ -163,7 +165,7 @@ extension Engine {
         case .postRun, .stagingOut, .postRunFailed, .stageOutFailed:
             tearDown(job.id, hurry: true, then: .end, at: now)
             return nil
-        case nil, .pending, .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .teardown, .complete:
+        case nil, .pending, .preparing, .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .teardown, .complete:
             return .alreadyDone
         }
     }

@@ -11,7 +11,8 @@ extension Engine {
         let id = CallID(nextCallNumber)
         nextCallNumber += 1
         calls[id] = purpose
-        let limitSeconds = function.runsInProcess || limit == 0 ? nil : limit
+        functions[id] = function
+        let limitSeconds = limit == 0 ? nil : limit
         out.records.append(
             .callStarted(
                 CallStart(
@@ -26,29 +27,29 @@ extension Engine {
         return id
     }
 
+    /// Calls a hook with what the plugin gives it.
+    private mutating func makeCall(
+        _ function: HookFunction, for purpose: CallPurpose, job: EngineJob, isHurried: Bool = false,
+        at now: Timestamp
+    ) -> CallID {
+        makeCall(
+            function, for: purpose, job: job,
+            arguments: rules.arguments(of: function, for: job, isHurried: isHurried, settings),
+            hasInfo: rules.givesJobInfo(function), limit: limitSeconds(function), at: now)
+    }
+
+    mutating func callJobProcess(_ job: EngineJob, for purpose: CallPurpose, at now: Timestamp) {
+        _ = makeCall(.jobProcess, for: purpose, job: job, at: now)
+    }
+
     /// Calls the step of a job's life that is due: everything but teardown.
     mutating func callStep(_ id: UInt32, _ step: BufferWork.Step, at now: Timestamp) {
-        guard let job = jobs[id], let work = job.buffer, let plugin = settings.plugin else { return }
-        let state = settings.stateFolder
-        let plain = EnginePaths.script(id, in: state)
-        let script = work.hasSymbols ? EnginePaths.symbols(id, in: state) : plain
-        let owner = ["\(job.uid)", "\(job.gid)"]
-        let (arguments, limit): ([String], UInt32) =
-            switch step.function {
-            case .setup:
-                (["\(id)"] + owner + [work.pool ?? "(null)", "\(work.size)", script], plugin.otherTimeout)
-            case .dataIn, .testDataIn: (["\(id)", script] + owner, plugin.stageInTimeout)
-            case .realSize: (["\(id)"] + owner, plugin.stageInTimeout)
-            case .paths:
-                (["\(id)", plain, EnginePaths.path(id, in: state)] + owner, 0)
-            case .preRun: (["\(id)", plain] + owner, plugin.otherTimeout)
-            case .postRun: (["\(id)", script] + owner, plugin.otherTimeout)
-            case .dataOut, .testDataOut: (["\(id)", script] + owner, plugin.stageOutTimeout)
-            case .pools, .jobProcess, .jobTeardown, .getStatus: ([], 0)
-            }
+        guard let job = jobs[id], let work = job.buffer, settings.plugin != nil else { return }
         if step.function == .paths { out.effects.append(.makePathFile(id)) }
-        let call = makeCall(
-            step.function, for: .stage(id), job: job, arguments: arguments, hasInfo: true, limit: limit, at: now)
+        if step.function == .preRun, rules.plugin == .datawarp {
+            out.effects.append(.writeNodes(id, [settings.hostName]))
+        }
+        let call = makeCall(step.function, for: .stage(id), job: job, at: now)
         var step = step
         step.call = call
         step.callAt = nil
@@ -58,26 +59,22 @@ extension Engine {
 
     mutating func callTeardown(_ id: UInt32, at now: Timestamp) {
         guard let job = jobs[id], case .teardown(var teardown)? = job.buffer?.stage, teardown.call == nil,
-            teardown.after == nil, let plugin = settings.plugin
+            teardown.after == nil, settings.plugin != nil
         else { return }
         teardown.callAt = nil
-        teardown.call = makeCall(
-            .jobTeardown, for: .stage(id), job: job,
-            arguments: [
-                "\(id)", EnginePaths.script(id, in: settings.stateFolder), teardown.hurry ? "true" : "false",
-                "\(job.uid)",
-                "\(job.gid)",
-            ], hasInfo: false, limit: plugin.otherTimeout, at: now)
+        teardown.call = makeCall(.jobTeardown, for: .stage(id), job: job, isHurried: teardown.hurry, at: now)
         change(id, at: now) { $0.buffer?.stage = .teardown(teardown) }
     }
 
     // MARK: Answers
 
     mutating func hookEnded(
-        _ call: CallID, _ answer: HookAnswer, lines: [String], reading: PoolsReading?, at now: Timestamp
+        _ call: CallID, _ answer: HookAnswer, lines: [String], reading: PoolsReading?, site: SiteReading? = nil,
+        at now: Timestamp
     ) {
         // An answer of a call that we do not know is one of an earlier life: the store wrote it off.
         guard let purpose = calls.removeValue(forKey: call) else { return }
+        let answer = functions.removeValue(forKey: call).map { rules.read(answer, of: $0) } ?? answer
         out.records.append(.callEnded(CallEnd(call, purpose.jobID, answer)))
         for line in answer.log { out.effects.append(.log(line)) }
         switch purpose {
@@ -88,9 +85,12 @@ extension Engine {
             if case .success(let message) = answer.end {
                 reply(request, .status(message ?? ""))
             } else {
-                reply(request, .status("Error running slurm_bb_get_status\n"))
+                reply(request, .status(rules.statusFailureText))
             }
         case .stage(let id): stageAnswered(id, call, answer, lines: lines, at: now)
+        case .site: siteAnswered(answer, site, at: now)
+        case .persistent(let name, let job): persistentAnswered(name, call, answer, for: job, at: now)
+        case .vestigial(let token): vestigialAnswered(token, answer)
         }
     }
 
@@ -111,8 +111,8 @@ extension Engine {
             callTeardown(id, at: now)
         case .teardown(let teardown) where teardown.call == call:
             teardownAnswered(job, teardown, answer, at: now)
-        case .pending, .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .postRun, .postRunFailed, .stagingOut,
-            .stageOutFailed, .teardown, .complete:
+        case .pending, .preparing, .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .postRun, .postRunFailed,
+            .stagingOut, .stageOutFailed, .teardown, .complete:
             break
         }
     }
@@ -124,47 +124,37 @@ extension Engine {
             stageInFailed(job, step.function, answer.failureText(limit: limitSeconds(step.function)), at: now)
             return
         }
-        func next(_ function: HookFunction) { callStep(job.id, BufferWork.Step(function), at: now) }
-        switch step.function {
-        case .setup: next(.dataIn)
-        case .dataIn: next(.testDataIn)
-        case .testDataIn:
-            if isBusy(message) {
-                askAgain(job, step, limit: limitSeconds(.testDataIn), at: now)
-            } else if job.buffer?.requests.isEmpty == false {
-                next(.realSize)
-            } else {
-                stagedIn(job.id, at: now)
-            }
-        case .realSize:
-            if let grown = realSize(message, job) {
-                guard grow(job, to: grown) else {
-                    let pool = job.buffer?.pool ?? "(null)"
-                    stageInFailed(
-                        job, .realSize, "pool \(pool) has no room for the real size \(grown)", at: now)
-                    return
-                }
-                log(
-                    .info,
-                    "_start_stage_in: JobId=\(job.id) total_size increased from \(job.buffer?.size ?? 0) to \(grown)")
-                change(job.id, at: now) { $0.buffer?.size = grown }
-            }
-            stagedIn(job.id, at: now)
-        case .pools, .jobProcess, .paths, .preRun, .postRun, .dataOut, .testDataOut, .jobTeardown, .getStatus: break
+        if step.function == .testDataIn, isBusy(message) {
+            askAgain(job, step, limit: limitSeconds(.testDataIn), at: now)
+            return
         }
+        if step.function == .realSize, let grown = realSize(message, job) {
+            guard grow(job, to: grown) else {
+                let pool = job.buffer?.pool ?? "(null)"
+                stageInFailed(job, .realSize, "pool \(pool) has no room for the real size \(grown)", at: now)
+                return
+            }
+            log(
+                .info,
+                "_start_stage_in: JobId=\(job.id) total_size increased from \(job.buffer?.size ?? 0) to \(grown)")
+            change(job.id, at: now) { $0.buffer?.size = grown }
+        }
+        if let next = next(after: step.function, of: job) {
+            callStep(job.id, BufferWork.Step(next), at: now)
+        } else {
+            stagedIn(job.id, at: now)
+        }
+    }
+
+    private func next(after function: HookFunction, of job: EngineJob) -> HookFunction? {
+        job.buffer.flatMap { rules.next(after: function, for: $0) }
     }
 
     private func isBusy(_ message: String?) -> Bool { message?.lowercased() == "busy" }
 
     /// Seconds that a call of the function may take; 0: no limit.
-    private func limitSeconds(_ function: HookFunction) -> UInt32 {
-        guard let plugin = settings.plugin else { return 0 }
-        return switch function {
-        case .dataIn, .testDataIn, .realSize: plugin.stageInTimeout
-        case .dataOut, .testDataOut: plugin.stageOutTimeout
-        case .setup, .preRun, .postRun, .jobTeardown, .getStatus: plugin.otherTimeout
-        case .pools, .jobProcess, .paths: 0
-        }
+    func limitSeconds(_ function: HookFunction) -> UInt32 {
+        settings.plugin.map { rules.limitSeconds(of: function, $0) } ?? 0
     }
 
     /// All calls that answer BUSY share one limit.
@@ -187,14 +177,15 @@ extension Engine {
         change(job.id, at: now) { $0.buffer?.stage = stage.with(step) }
     }
 
-    /// The text must be a number as a whole; only a greater one counts (spec §4.6; a negative one is no size).
+    /// Only a greater one counts (spec §4.6).
     private mutating func realSize(_ message: String?, _ job: EngineJob) -> UInt64? {
-        guard let message, !message.isEmpty else { return nil }
-        guard let size = UInt64(message) else {
-            log(.error, "slurm_bb_real_size return value=\"\(message)\" is invalid, discarding result")
+        do throws(SizeFault) {
+            guard let message, let size = try rules.realSize(message) else { return nil }
+            return size > (job.buffer?.size ?? 0) ? size : nil
+        } catch {
+            log(.error, error.description)
             return nil
         }
-        return size > (job.buffer?.size ?? 0) ? size : nil
     }
 
     private mutating func stagedIn(_ id: UInt32, at now: Timestamp) {
@@ -206,14 +197,15 @@ extension Engine {
     }
 
     mutating func stageInFailed(_ job: EngineJob, _ function: HookFunction, _ message: String, at now: Timestamp) {
-        log(.error, "\(function.rawValue) for JobId=\(job.id) failed, response=\(message).")
+        log(.error, "\(name(function)) for JobId=\(job.id) failed, response=\(message).")
+        let text = rules.reasonText(function, message, isHeld: true)
         change(job.id, at: now) {
             $0.priority = 0
             $0.reason = .burstBufferOperation
-            $0.reasonText = "burst_buffer/lua: JobHeldAdmin: \(function.rawValue) failed: \(message)"
+            $0.reasonText = text
             $0.buffer?.stage = .stageInFailed
         }
-        note(job.id, function.rawValue, message, at: now)
+        note(job.id, function, message, at: now)
         if settings.plugin?.tearsDownAfterFailure == true { tearDown(job.id, hurry: true, then: .again, at: now) }
     }
 
@@ -226,24 +218,18 @@ extension Engine {
             callStep(job.id, BufferWork.Step(.preRun), at: now)
         case (.paths, false):
             // Slurm loses the message and leaves the job stuck (spec §10, Q14).
-            let message = answer.failureText(limit: 0)
+            let message = answer.failureText(limit: limitSeconds(.paths))
             log(.error, "paths for JobId=\(job.id) failed")
-            note(job.id, "paths", message, at: now)
+            note(job.id, .paths, message, at: now)
             requeueUnrun(
-                job.id, reason: .jobHeldAdmin,
-                text: "burst_buffer/lua: JobHeldAdmin: \(step.function.rawValue) failed: \(message)", hold: true,
+                job.id, reason: .jobHeldAdmin, text: rules.reasonText(.paths, message, isHeld: true), hold: true,
                 at: now)
         case (_, true):
-            change(job.id, at: now) {
-                $0.flags.remove(.configuring)
-                $0.buffer?.stage = .running
-                $0.buffer?.preRunFailures = 0
-            }
-            launch(job.id, at: now)
+            runs(job.id, at: now)
         case (_, false):
             let message = answer.failureText(limit: limitSeconds(.preRun))
-            log(.error, "\(step.function.rawValue) failed for JobId=\(job.id)")
-            note(job.id, "pre_run", message, at: now)
+            log(.error, "\(name(step.function)) failed for JobId=\(job.id)")
+            note(job.id, .preRun, message, at: now)
             let failures = (job.buffer?.preRunFailures ?? 0) + 1
             let hold = failures > EngineLimits.preRunRetriesMax + 1
             change(job.id, at: now) {
@@ -251,10 +237,19 @@ extension Engine {
                 $0.exitStatus = 1
             }
             requeueUnrun(
-                job.id, reason: .burstBufferOperation,
-                text: "burst_buffer/lua: \(hold ? "JobHeldAdmin: " : "")\(step.function.rawValue) failed: \(message)",
+                job.id, reason: .burstBufferOperation, text: rules.reasonText(.preRun, message, isHeld: hold),
                 hold: hold, at: now)
         }
+    }
+
+    /// Its buffer is ready and its script starts.
+    mutating func runs(_ id: UInt32, at now: Timestamp) {
+        change(id, at: now) {
+            $0.flags.remove(.configuring)
+            $0.buffer?.stage = .running
+            $0.buffer?.preRunFailures = 0
+        }
+        launch(id, at: now)
     }
 
     /// A job that had its slots but never ran waits again.
@@ -286,36 +281,42 @@ extension Engine {
             stageOutFailed(job, step.function, answer.failureText(limit: limitSeconds(step.function)), at: now)
             return
         }
-        switch step.function {
-        case .postRun:
-            change(job.id, at: now) { $0.buffer?.stage = .stagingOut(BufferWork.Step(.dataOut)) }
-            callStep(job.id, BufferWork.Step(.dataOut), at: now)
-        case .dataOut: callStep(job.id, BufferWork.Step(.testDataOut), at: now)
-        case .testDataOut:
-            if isBusy(message) {
-                askAgain(job, step, limit: limitSeconds(.testDataOut), at: now)
-            } else {
-                tearDown(job.id, hurry: false, then: job.state.isFinal ? .end : .again, at: now)
-            }
-        case .pools, .jobProcess, .setup, .dataIn, .testDataIn, .realSize, .paths, .preRun, .jobTeardown, .getStatus:
-            break
+        if step.function == .testDataOut, isBusy(message) {
+            askAgain(job, step, limit: limitSeconds(.testDataOut), at: now)
+            return
         }
+        guard let next = next(after: step.function, of: job) else {
+            tearDown(job.id, hurry: false, then: job.state.isFinal ? .end : .again, at: now)
+            return
+        }
+        if step.function == .postRun {
+            change(job.id, at: now) { $0.buffer?.stage = .stagingOut(BufferWork.Step(next)) }
+        }
+        callStep(job.id, BufferWork.Step(next), at: now)
     }
 
     private mutating func stageOutFailed(
         _ job: EngineJob, _ function: HookFunction, _ message: String, at now: Timestamp
     ) {
-        log(.error, "\(function.rawValue) for JobId=\(job.id) failed, response=\(message).")
+        log(.error, "\(name(function)) for JobId=\(job.id) failed, response=\(message).")
+        let holds = rules.holdsAfterStageOut
+        let text = rules.reasonText(function, message, isHeld: holds)
+        let stage = rules.failedStage(of: function)
         change(job.id, at: now) {
-            $0.priority = 0
+            if holds { $0.priority = 0 }
             $0.reason = .burstBufferOperation
-            $0.reasonText = "burst_buffer/lua: JobHeldAdmin: \(function.rawValue) failed: \(message)"
-            $0.buffer?.stage = function == .postRun ? .postRunFailed : .stageOutFailed
+            $0.reasonText = text
+            $0.buffer?.stage = stage
         }
-        note(job.id, function.rawValue, message, at: now)
+        note(job.id, function, message, at: now)
         if settings.plugin?.tearsDownAfterFailure == true {
             tearDown(job.id, hurry: false, then: job.state.isFinal ? .end : .again, at: now)
         }
+    }
+
+    /// As the log names it.
+    private func name(_ function: HookFunction) -> String {
+        rules.plugin == .lua ? function.rawValue : function.shortName
     }
 
     // MARK: Teardown
@@ -326,10 +327,11 @@ extension Engine {
         // The call whose answer led here has ended.
         let running = work.stage.call.flatMap { calls[$0] == nil ? nil : $0 }
         if let running { out.effects.append(.killCall(running)) }
+        let progress = stageOutText
         change(id, at: now) {
             $0.flags.remove(.stageOut)
             // Why it ended stays.
-            if $0.state.isFinal, $0.reason == .none || $0.reasonText == Self.stageOutText { $0.reasonText = nil }
+            if $0.state.isFinal, $0.reason == .none || $0.reasonText == progress { $0.reasonText = nil }
             $0.buffer?.stage = .teardown(BufferWork.Teardown(hurry: hurry, then: then, after: running))
         }
         if running == nil { callTeardown(id, at: now) }
@@ -347,26 +349,28 @@ extension Engine {
         teardown.failures += 1
         let message = answer.failureText(limit: limitSeconds(.jobTeardown))
         let status = answer.status
-        guard teardown.failures < EngineLimits.teardownAttemptsMax else {
+        guard let pause = rules.teardownPauseSeconds(failures: teardown.failures) else {
             log(
                 .error,
                 "Teardown for JobId=\(job.id) failed 2 times. We won't retry teardown anymore. Removing burst buffer.")
             toreDown(job.id, at: now)
             return
         }
+        let most = rules.plugin == .lua ? ", max retries=\(EngineLimits.teardownAttemptsMax - 1)" : ""
         log(
             .error,
-            "Teardown for JobId=\(job.id) failed. status: \(status), response: \(message). Retrying after \(EngineLimits.teardownRetrySeconds) seconds. Current retry count=\(teardown.failures - 1), max retries=\(EngineLimits.teardownAttemptsMax - 1)"
+            "Teardown for JobId=\(job.id) failed. status: \(status), response: \(message). Retrying after \(pause) seconds. Current retry count=\(teardown.failures - 1)\(most)"
         )
-        let at = now.adding(seconds: EngineLimits.teardownRetrySeconds)
+        let at = now.adding(seconds: pause)
         teardown.callAt = at
         timers.add(at, job: job.id)
+        let text = rules.reasonText(.jobTeardown, message, isHeld: false)
         change(job.id, at: now) {
             $0.reason = .burstBufferOperation
-            $0.reasonText = "burst_buffer/lua: teardown failed: \(message)"
+            $0.reasonText = text
             $0.buffer?.stage = .teardown(teardown)
         }
-        note(job.id, "teardown", message, at: now)
+        note(job.id, .jobTeardown, message, at: now)
     }
 
     /// The buffer is gone, or given up after the third failure.
@@ -396,8 +400,9 @@ extension Engine {
     // MARK: Comments
 
     /// `MM/DD/YY HH:MM:SS burst_buffer/lua: OP: M`, one entry a failure (spec §4.8).
-    mutating func note(_ id: UInt32, _ operation: String, _ message: String, at now: Timestamp) {
-        let entry = "\(settings.zone.local(now).commentText) burst_buffer/lua: \(operation): \(message)"
+    mutating func note(_ id: UInt32, _ function: HookFunction, _ message: String, at now: Timestamp) {
+        let time = settings.zone.local(now).commentText
+        let entry = "\(time) \(rules.fullName): \(rules.commentWord(function)): \(message)"
         change(id, at: now) {
             guard let comment = $0.systemComment else {
                 $0.systemComment = entry
@@ -407,7 +412,7 @@ extension Engine {
         }
     }
 
-    static let stageOutText = "burst_buffer/lua: Stage-out in progress"
+    var stageOutText: String { rules.stageOutText }
 
     private mutating func mailStageOut(_ job: EngineJob, at now: Timestamp) {
         let seconds = job.end.map { now.seconds(since: $0) } ?? 0
@@ -436,7 +441,8 @@ extension Engine {
 extension Engine.CallPurpose {
     var jobID: UInt32? {
         switch self {
-        case .pools, .status: nil
+        case .pools, .status, .site, .vestigial: nil
+        case .persistent(_, let job): job
         case .submission(let submission): submission.job.id
         case .task(let id), .stage(let id): id
         }
@@ -449,7 +455,7 @@ extension BufferWork.Stage {
         switch self {
         case .stagingIn(let step), .preRun(let step), .postRun(let step), .stagingOut(let step): step.call
         case .teardown(let teardown): teardown.call
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
+        case .pending, .preparing, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
         }
     }
 
@@ -460,7 +466,9 @@ extension BufferWork.Stage {
         case .preRun: .preRun(step)
         case .postRun: .postRun(step)
         case .stagingOut: .stagingOut(step)
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .teardown, .complete: self
+        case .pending, .preparing, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .teardown,
+            .complete:
+            self
         }
     }
 }

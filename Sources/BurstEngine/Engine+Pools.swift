@@ -8,7 +8,14 @@ extension Engine {
             return
         }
         nextPoolsAt = now.adding(seconds: EngineLimits.poolsIntervalSeconds)
-        poolsCall = makeCall(.pools, for: .pools, job: nil, arguments: [], hasInfo: false, limit: 0, at: now)
+        poolsCall = askSite(.pools, for: .pools, at: now)
+    }
+
+    /// Asks something that is about no job.
+    mutating func askSite(_ function: HookFunction, for purpose: CallPurpose, at now: Timestamp) -> CallID {
+        makeCall(
+            function, for: purpose, job: nil, arguments: rules.siteArguments(of: function), hasInfo: false,
+            limit: limitSeconds(function), at: now)
     }
 
     mutating func poolsAnswered(_ answer: HookAnswer, _ reading: PoolsReading?, at now: Timestamp) {
@@ -19,8 +26,13 @@ extension Engine {
             for one in waiting { submit(one.order, by: one.caller, one.request, at: now) }
         }
         guard case .success(let message) = answer.end else {
-            if case .broken(let why) = answer.end { log(.error, "burst_buffer/lua: \(why)") }
+            if case .broken(let why) = answer.end { log(.error, "\(rules.fullName): \(why)") }
             log(.error, "Get pools returned error \(answer.status), cannot use pools unless get pools returns success")
+            return
+        }
+        // Datawarp is down as long as no document could be read; later the old pools stay (spec §5.4).
+        if rules.plugin == .datawarp, reading?.pools.isEmpty != false {
+            for fault in reading?.faults ?? ["dw_wlm_cli --function pools printed nothing"] { log(.error, fault) }
             return
         }
         let wasKnown = poolsKnown
@@ -31,6 +43,7 @@ extension Engine {
         guard !reading.pools.isEmpty else { return }
         let before = pools
         take(reading.pools, isFirst: !wasKnown)
+        askSessions(at: now)
         // A long queue is not walked for news that are none.
         if pools != before { wantPass(at: now) }
     }
@@ -93,6 +106,7 @@ extension Engine {
             let names = reported.map(\.name)
             pools = pools.enumerated().sorted { left, right in
                 func rank(_ place: Int, _ pool: EnginePool) -> (Int, Int) {
+                    if rules.plugin == .datawarp, pool.name == settings.plugin?.defaultPool { return (-1, 0) }
                     if listed.contains(pool.name) { return (0, place) }
                     return names.firstIndex(of: pool.name).map { (1, $0) } ?? (2, place)
                 }
@@ -100,6 +114,12 @@ extension Engine {
             }.map(\.element)
         }
         if pools != before { poolsChanged = true }
+    }
+
+    /// Datawarp's, for what names no pool (spec §5.5): the configured one, else the first that was reported.
+    package var defaultPool: String? {
+        guard let plugin = settings.plugin, rules.plugin == .datawarp else { return nil }
+        return plugin.defaultPool ?? pools.first?.name
     }
 
     mutating func configure(_ new: EngineSettings, at now: Timestamp) {
@@ -115,12 +135,12 @@ extension Engine {
     // MARK: Status
 
     mutating func askStatus(_ arguments: [String], by caller: Caller, _ request: RequestID, at now: Timestamp) {
-        guard let plugin = settings.plugin else {
+        guard settings.plugin != nil else {
             reply(request, .status(""))
             return
         }
         _ = makeCall(
-            .getStatus, for: .status(request), job: nil, arguments: ["\(caller.uid)", "\(caller.gid)"] + arguments,
-            hasInfo: false, limit: plugin.otherTimeout, at: now)
+            .getStatus, for: .status(request), job: nil, arguments: rules.statusArguments(arguments, of: caller),
+            hasInfo: false, limit: limitSeconds(.getStatus), at: now)
     }
 }

@@ -22,13 +22,14 @@ extension Engine {
             }
             recoverBuffer(job, at: now)
         }
+        recoverPersistent(at: now)
         wantPass(at: now)
     }
 
     private mutating func recoverBuffer(_ job: EngineJob, at now: Timestamp) {
         guard let work = job.buffer else { return }
         switch work.stage {
-        case .pending, .running, .complete, .postRunFailed, .stageOutFailed:
+        case .pending, .preparing, .running, .complete, .postRunFailed, .stageOutFailed:
             if case .postRunFailed = work.stage { restartStageOut(job.id, at: now) }
             if case .stageOutFailed = work.stage { restartStageOut(job.id, at: now) }
         case .stagingIn, .stagedIn, .stageInFailed:
@@ -52,8 +53,8 @@ extension Engine {
             callStep(job.id, BufferWork.Step(.paths), at: now)
         case .postRun, .stagingOut: restartStageOut(job.id, at: now)
         case .teardown(let teardown):
-            // Not hurried, even if it was (spec §7.3), unless it was never called; failures count on.
-            let wasCalled = teardown.call != nil || teardown.failures > 0
+            // With lua not hurried, even if it was (spec §7.3), unless it was never called; failures count on.
+            let wasCalled = !rules.remembersHurry && (teardown.call != nil || teardown.failures > 0)
             var again = BufferWork.Teardown(hurry: wasCalled ? false : teardown.hurry, then: teardown.then)
             again.failures = teardown.failures
             change(job.id, at: now) { $0.buffer?.stage = .teardown(again) }
@@ -63,12 +64,13 @@ extension Engine {
 
     /// Stage-out starts over with post_run, also after a failure.
     mutating func restartStageOut(_ id: UInt32, at now: Timestamp) {
+        let progress = stageOutText
         change(id, at: now) {
             if $0.state.isFinal {
                 $0.flags.insert(.stageOut)
                 if $0.reason != .timeLimit {
                     $0.reason = $0.state == .failed ? .nonZeroExitCode : .none
-                    $0.reasonText = Self.stageOutText
+                    $0.reasonText = progress
                 }
             }
             $0.buffer?.stage = .postRun(BufferWork.Step(.postRun))

@@ -81,10 +81,11 @@ extension Engine {
             tearDown(id, hurry: true, then: job.state.isFinal ? .end : .again, at: now)
             return
         }
+        let progress = stageOutText
         change(id, at: now) {
             if $0.state.isFinal {
                 $0.flags.insert(.stageOut)
-                if $0.reason != .timeLimit { $0.reasonText = Self.stageOutText }
+                if $0.reason != .timeLimit { $0.reasonText = progress }
             }
             $0.buffer?.stage = .postRun(BufferWork.Step(.postRun))
         }

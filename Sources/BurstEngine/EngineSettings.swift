@@ -40,8 +40,16 @@ package struct EngineSettings: Sendable {
         package var otherTimeout: UInt32 = 300
         package var stageInTimeout: UInt32 = 86400
         package var stageOutTimeout: UInt32 = 86400
+        /// Of `job_process` and `paths`; datawarp only.
+        package var validateTimeout: UInt32 = 5
         /// Seconds between two calls that answer BUSY.
         package var pollInterval: UInt32 = 15
+        /// Datawarp only; nil: the first that is reported.
+        package var defaultPool: String?
+        /// Datawarp only: ordinary users may create and destroy persistent buffers (`Flags=EnablePersistent`).
+        package var allowsPersistent = false
+        /// Datawarp only: the site's list of sessions says nothing (`Flags=EmulateCray`, spec §5.8).
+        package var emulatesCray = false
         /// Names of `Pools=`, which the plugin of this name lists and no more (spec §1.3).
         package var listedPools: [String] = []
         /// `Flags=`, timeouts and so on as `scontrol show burst` prints them, line by line.
@@ -55,7 +63,8 @@ package struct EngineSettings: Sendable {
         package var granularity: UInt64 = 1
         /// As printed: `DisablePersistent`.
         package var flags = "DisablePersistent"
-        package var validateTimeout: UInt32 = 5
+        package var getSysState: String?
+        package var getSysStatus: String?
         /// The text of the file.
         package var allowUsers: String?
         package var denyUsers: String?
@@ -79,6 +88,11 @@ package enum EngineLimits {
     /// Seconds between two teardowns that fail (spec §4.9).
     package static let teardownRetrySeconds = 10
     package static let teardownAttemptsMax = 3
+    /// With datawarp the pause grows from the one to the other; it is tried for ever (spec §10, Q17).
+    package static let teardownPauseSecondsMin = 5
+    package static let teardownPauseSecondsMax = 300
+    /// A persistent buffer that the site's sessions lack for longer is forgotten (spec §5.7).
+    package static let missingSessionSeconds = 60
     /// Seconds after which a requeued job may start again: two minutes and the rounding of Slurm's minute (spec §7.3).
     package static let requeueDelaySeconds = 121
     /// Seconds after which a job may be staged again that a restart interrupted (spec §7.3).
@@ -100,6 +114,10 @@ package enum EnginePaths {
     package static func environment(_ job: UInt32, in state: String) -> String {
         folder(job, in: state) + "/environment"
     }
+    /// The nodes that a job runs on, a name a line: for datawarp's `pre_run`.
+    package static func nodes(_ job: UInt32, in state: String) -> String { folder(job, in: state) + "/client_nids" }
+    /// What a datawarp teardown is given where there is no job's script.
+    package static func noScript(in state: String) -> String { state + "/burst_buffer_script" }
     package static func path(_ job: UInt32, in state: String) -> String { folder(job, in: state) + "/path" }
     /// Directives with their symbols replaced; Slurm has it in memory as `/proc/PID/fd/N` (spec §3.8).
     package static func symbols(_ job: UInt32, in state: String) -> String { folder(job, in: state) + "/symbols" }

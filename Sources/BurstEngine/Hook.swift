@@ -1,4 +1,7 @@
-/// A function of `burst_buffer.lua` (spec §4.2). The raw value is its name there.
+package import BurstModel
+
+/// A hook: a function of `burst_buffer.lua` (spec §4.2), whose name there is the raw value, or a function of
+/// `dw_wlm_cli` (spec §5.2).
 package enum HookFunction: String, Codable, CaseIterable, Sendable {
     case pools = "slurm_bb_pools"
     case jobProcess = "slurm_bb_job_process"
@@ -14,12 +17,32 @@ package enum HookFunction: String, Codable, CaseIterable, Sendable {
     case jobTeardown = "slurm_bb_job_teardown"
     case getStatus = "slurm_bb_get_status"
 
-    /// Runs in the engine's own process, without a limit; the others in children that can be killed (spec §4.1).
+    // What only datawarp calls has no name in lua.
+    case showInstances = "show_instances"
+    case showSessions = "show_sessions"
+    case showConfigurations = "show_configurations"
+    case createPersistent = "create_persistent"
+    /// A `teardown` with a buffer's name as its token.
+    case destroyPersistent = "destroy_persistent"
+
+    /// The functions that `burst_buffer.lua` has to have.
+    package static let ofLua = allCases.filter { $0.rawValue.hasPrefix("slurm_bb_") }
+
+    /// As `dw_wlm_cli --function` names it: `data_in`, `teardown`.
+    package var shortName: String {
+        switch self {
+        case .jobTeardown: "teardown"
+        default: rawValue.hasPrefix("slurm_bb_") ? String(rawValue.dropFirst(9)) : rawValue
+        }
+    }
+
+    /// With lua: runs in the engine's own process, without a limit; the others in children that can be killed (spec
+    /// §4.1).
     package var runsInProcess: Bool {
         switch self {
         case .pools, .jobProcess, .paths: true
         case .setup, .dataIn, .testDataIn, .realSize, .preRun, .postRun, .dataOut, .testDataOut, .jobTeardown,
-            .getStatus:
+            .getStatus, .showInstances, .showSessions, .showConfigurations, .createPersistent, .destroyPersistent:
             false
         }
     }
@@ -174,4 +197,32 @@ package struct PoolsReading: Hashable, Sendable {
         self.pools = pools
         self.faults = faults
     }
+}
+
+/// A session as `show_sessions` names it (spec §5.3).
+package struct ReportedSession: Hashable, Sendable {
+    package var id: Int64
+    /// A job's number, or the name of a persistent buffer.
+    package var token: String
+    package var uid: UInt32
+    package var userName: String
+    /// Nil where the answer has none.
+    package var created: Timestamp?
+
+    package init(id: Int64, token: String, uid: UInt32, userName: String, created: Timestamp? = nil) {
+        self.id = id
+        self.token = token
+        self.uid = uid
+        self.userName = userName
+        self.created = created
+    }
+}
+
+/// What a document about the site said. With a fault in the document as a whole there is none: what was known stays.
+package enum SiteReading: Hashable, Sendable {
+    /// Bytes of all instances of each session.
+    case instances([Int64: UInt64])
+    case sessions([ReportedSession])
+    /// It could not be read: why, a line each.
+    case unreadable([String])
 }

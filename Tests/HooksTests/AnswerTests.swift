@@ -80,7 +80,7 @@ import Testing
             #expect(answer.startedAt > 1_700_000_000_000_000)
             #expect(answer.durationMicroseconds >= 0)
             if let log = row.log {
-                let line = HookFunction.allCases.count + 2
+                let line = HookFunction.ofLua.count + 2
                 let text = log.replacing("FN", with: function.rawValue).replacing("SCRIPT", with: bench.script)
                     .replacing("LINE", with: "\(line)")
                 // A busy machine makes a call take long, which is a line of its own.

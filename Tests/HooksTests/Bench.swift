@@ -19,7 +19,7 @@ final class Bench: Sendable {
 
     /// All thirteen functions return SUCCESS; `body` follows and defines those that matter.
     static func script(_ body: String) -> String {
-        HookFunction.allCases.map { "function \($0.rawValue)() return slurm.SUCCESS end\n" }.joined() + body
+        HookFunction.ofLua.map { "function \($0.rawValue)() return slurm.SUCCESS end\n" }.joined() + body
     }
 
     init(_ body: String, limits: HookLimits = HookLimits(), scriptd: String? = nil) throws {

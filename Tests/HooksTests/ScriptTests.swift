@@ -15,7 +15,7 @@ import Testing
         #expect(try faults(Bench.script("slurm.log_error('hello') print('not shown')")) == [])
     }
 
-    @Test(arguments: HookFunction.allCases)
+    @Test(arguments: HookFunction.ofLua)
     func aMissingFunctionIsNamed(function: HookFunction) throws {
         let missing = [
             "PATH: missing required function \(function.rawValue)", "PATH: required function(s) not present",

@@ -32,9 +32,15 @@ extension EngineSettings.Plugin {
         stageInTimeout = conf.stageInTimeout
         stageOutTimeout = conf.stageOutTimeout
         pollInterval = conf.pollInterval
+        validateTimeout = conf.validateTimeout
+        defaultPool = conf.defaultPool
+        allowsPersistent = conf.flags.contains(.enablePersistent)
+        emulatesCray = conf.flags.contains(.emulateCray)
+        listedPools = conf.pools.map(\.name)
         shown.granularity = conf.granularity
         shown.flags = conf.flags.text
-        shown.validateTimeout = conf.validateTimeout
+        shown.getSysState = conf.getSysState
+        shown.getSysStatus = conf.getSysStatus
         shown.allowUsers = conf.allowUsers
         shown.denyUsers = conf.denyUsers
         shown.createBuffer = conf.createBuffer
