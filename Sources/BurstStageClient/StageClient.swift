@@ -112,6 +112,9 @@ package struct StageClient: Sendable {
                 }
                 let rest = patience.total - Int(seen - start)
                 let (answer, body) = try connection.ask(.stage(call), body: script, milliseconds: max(rest, 1))
+                if case .refused(_, Answer.daemonEnded, let text, _) = answer {
+                    throw ClientError(.broken, "\(socket): \(text)")
+                }
                 return Self.answered(answer, body)
             } catch {
                 fault = error

@@ -265,6 +265,12 @@ package enum Answer: Codable, Hashable, Sendable {
     case push(Push)
 }
 
+extension Answer {
+    /// The number of a `refused` that says nothing about the question: the daemon ended before there was an answer, and
+    /// whoever can wait asks the next one. Slurm's own for a controller that is out of reach.
+    package static let daemonEnded: Int32 = 1800
+}
+
 /// What became of a command for one job.
 package struct Outcome: Codable, Hashable, Sendable {
     package var job: UInt32

@@ -13,6 +13,8 @@ final class StageServer: Sendable {
     enum Deed: Sendable {
         case answer(status: Int32, text: String, lines: [String] = [])
         case refuse(String)
+        /// As a daemon does that is told to end.
+        case end
         /// Ends the connection in place of an answer.
         case hangUp
         case garbage([UInt8])
@@ -79,6 +81,10 @@ final class StageServer: Sendable {
                     Self.send(client, .progress(question.id, Progress(job: 7, state: "staging-in")))
                     Self.send(client, .staged(question.id, status: status, lines: lines), Array(text.utf8))
                 case .refuse(let text): Self.send(client, .refused(question.id, code: 0, text: text, notes: []))
+                case .end:
+                    let text = "burstd ended before there was an answer"
+                    let answer = Answer.refused(question.id, code: Answer.daemonEnded, text: text, notes: [])
+                    Self.send(client, answer)
                 case .hangUp: return
                 case .garbage(let bytes): UnixListener.send(client, bytes)
                 case .silence: break

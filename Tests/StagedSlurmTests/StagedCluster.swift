@@ -89,8 +89,11 @@ final class StagedCluster {
     func pauseBurstd() { burstd?.signal(SIGSTOP) }
     func resumeBurstd() { burstd?.signal(SIGCONT) }
 
-    /// Copies of a session stand still, or go on.
-    func hold(_ job: Int) throws { try throttle(job, 0) }
+    /// Copies of a session stand still, from now on or once there are any; or they go on.
+    func hold(_ job: Int) throws {
+        let isHeld = Wait.until(seconds: 60, every: 0.05) { (try? throttle(job, 0)) != nil }
+        guard isHeld else { throw HarnessError("job \(job) has no session\n\(said())") }
+    }
     func letGo(_ job: Int) throws { try throttle(job, nil) }
 
     private func throttle(_ job: Int, _ bytes: UInt64?) throws {
@@ -182,13 +185,20 @@ final class StagedCluster {
 
     static let buffer = "jobdw pool=nvme capacity=64MiB type=scratch access_mode=striped"
     var stageIn: String { "stage_in type=directory source=\(source) destination=$DW_JOB_STRIPED/in" }
-    var stageOut: String { "stage_out type=directory source=$DW_JOB_STRIPED/out destination=\(target)" }
+    func stageOut(to name: String) -> String {
+        "stage_out type=directory source=$DW_JOB_STRIPED/out destination=\(target)/\(name)"
+    }
     /// What comes out is what went in, made anew.
     static let work = "mkdir -m 755 $DW_JOB_STRIPED/out; cp -a $DW_JOB_STRIPED/in/. $DW_JOB_STRIPED/out/"
 
-    func submitCopy(run: String = StagedCluster.work, options: [String] = []) throws -> Int {
-        try submit(Self.buffer, stageIn, stageOut, run: run, options: options)
+    /// A job that copies the source into its buffer, does something, and copies a folder of the target's out.
+    func submitCopy(to name: String, run: String = StagedCluster.work, options: [String] = []) throws -> Int {
+        try submit(Self.buffer, stageIn, stageOut(to: name), run: run, options: options)
     }
+
+    /// What a job does that waits for a file of ours first.
+    var gatedWork: String { "until [ -e \(folder)/jobs/gate ]; do sleep 0.2; done; " + Self.work }
+    func openGate() { slurm.put("", "jobs/gate") }
 
     /// Waits until squeue shows a stage of a job; says what it shows where that does not come.
     func wait(_ job: Int, for stage: String, seconds: Double = 60) throws {
@@ -224,14 +234,27 @@ final class StagedCluster {
         }.joined(separator: "\n--\n")
     }
 
-    func slurmctldLog() -> String {
+    var slurmctldLog: String {
         String(decoding: Fixtures.bytes(of: folder + "/log/slurmctld.log"), as: UTF8.self)
     }
 
-    /// How the copy differs from its source.
-    func differences() throws -> [String] {
-        try TreeHash(of: target).differences(from: try TreeHash(of: source))
+    /// How a copy differs from the source.
+    func differences(_ name: String) throws -> [String] {
+        try TreeHash(of: "\(target)/\(name)").differences(from: try TreeHash(of: source))
     }
 
-    func makeTargetAnew() throws { try asUser("/bin/sh", "-c", "rm -rf \"$0\"; mkdir \"$0\"", target) }
+    /// Buffers of jobs that Slurm lists.
+    func listed() throws -> Set<Int> {
+        let words = try slurm.ask(["scontrol", "show", "burst"]).text.split(whereSeparator: \.isWhitespace)
+        return Set(words.compactMap { $0.hasPrefix("JobID=") ? Int($0.dropFirst(6)) : nil })
+    }
+
+    func cancel(_ job: Int, _ options: String...) throws { _ = try slurm.ask(["scancel"] + options + ["\(job)"]) }
+
+    /// Waits until nothing of any job is left.
+    func waitUntilEmpty(seconds: Double = 30) throws {
+        guard Wait.until(seconds: seconds, every: 0.2, { (try? isEmpty()) == true }) else {
+            throw HarnessError("something is left: \(try tokens()) \(try stager("pools").text)\n\(said())")
+        }
+    }
 }

@@ -79,7 +79,9 @@ final class StagerLoop {
         }
         inbox.close()
         for (asker, _) in askers.values {
-            asker.client.refuse(asker.question, "burstd ended before there was an answer")
+            // Slurm's own commands wait for the next daemon: what it cannot know yet is no failure of the job.
+            let text = "burstd ended before there was an answer"
+            asker.client.answer(.refused(asker.question, code: Answer.daemonEnded, text: text, notes: []))
         }
         for refusal in late { refusal.asker.client.refuse(refusal.asker.question, refusal.text) }
     }
