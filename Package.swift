@@ -123,7 +123,7 @@ let package = Package(
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module(
             "BurstBench", "BurstModel", "BurstScreen", "BurstEngine", "BurstWire", "BurstClient", "BurstHooks",
-            "BurstStore", "BurstTestSupport"),
+            "BurstStore", "BurstTestSupport", "CSys"),
         // The command line, under its own name and those of Slurm's commands.
         module(
             "BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", "BurstPools", "BurstSettings",
@@ -173,7 +173,9 @@ let package = Package(
             swiftSettings: settings),
         tests("WireTests", "BurstWire"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstTestSupport"),
-        tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests(
+            "ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon",
+            "burst-stage"),
         tests(
             "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",
             exclude: ["Scenarios"]),
