@@ -143,7 +143,7 @@ let package = Package(
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module(
             "BurstBench", "BurstModel", "BurstScreen", "BurstEngine", "BurstWire", "BurstClient", "BurstHooks",
-            "BurstStore", "BurstTestSupport"),
+            "BurstStore", "BurstTestSupport", "CSys"),
         // The command line, under its own name and those of Slurm's commands.
         module(
             "BurstCommands", "BurstModel", "BurstEngine", "BurstWire", "BurstClient", "BurstPools", "BurstSettings",
@@ -205,7 +205,9 @@ let package = Package(
             "StagedSlurmTests", "BurstClient", "BurstWire", "BurstTestSupport", "burst", "burstd",
             "burst-scriptd", "burst-stepd", "burst-stage"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstStager", "BurstTestSupport"),
-        tests("ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
+        tests(
+            "ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon",
+            "burst-stage"),
         tests(
             "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",
             exclude: ["Scenarios"]),

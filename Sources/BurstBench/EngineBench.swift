@@ -91,7 +91,7 @@ package final class EngineBench {
             `sudo .build/release/burst-bench engine` on \(sysconf(Int32(_SC_NPROCESSORS_ONLN))) processors, load \(load) at \
             its end. Absolute figures move with what else the machine does; ratios are of one run.
 
-            \(EngineFigure.heading)
+            \(EngineFigure.heading(ours: "burstd", peer: "slurmctld or disk"))
             \(sorted.map(\.element.markdown).joined(separator: "\n"))
 
             """

@@ -1,4 +1,5 @@
-/// One row of the table of `burst-bench engine`: what was measured on burstd and, where there is a peer, on slurmctld.
+/// One row of the table of `burst-bench engine` or `staging`: what was measured of ours and, where there is one, of the
+/// peer.
 package struct EngineFigure: Sendable {
     /// What the medians are held against.
     package enum Rule: Sendable {
@@ -58,10 +59,12 @@ package struct EngineFigure: Sendable {
             ? Figure.plain(median) : [least, median, most].map { Figure.plain($0) }.joined(separator: " / ")
     }
 
-    static let heading = """
-        | id | measure | unit | target | burstd, min / median / max | slurmctld or disk | ratio | |
+    static func heading(ours: String, peer: String) -> String {
+        """
+        | id | measure | unit | target | \(ours), min / median / max | \(peer) | ratio | |
         | --- | --- | --- | --- | --- | --- | --- | --- |
         """
+    }
 
     var markdown: String {
         var verdict = isMet ? "ok" : "MISS"

@@ -19,6 +19,8 @@ final class Directory: @unchecked Sendable {
     /// Whether its own metadata are the source's at the end; not for a folder that was there before the transfer, nor
     /// for the folder of a single file.
     let setsMetadata: Bool
+    /// A part's: others copy into it too, and whoever finishes sets its metadata.
+    let isPart: Bool
     /// What the user called the two ends of the transfer.
     let top: (source: [UInt8], target: [UInt8])
     private let walked = Atomic<Bool>(false)
@@ -47,10 +49,11 @@ final class Directory: @unchecked Sendable {
     ///   - wasMade: by this phase, in this life or an earlier one: then it gets the source's metadata.
     ///   - isWhole: all of the directory is staged, not single files of it.
     init(
-        source: Int32, target: Int32, key: Key, transfer: Int, wasMade: Bool, isWhole: Bool,
+        source: Int32, target: Int32, key: Key, transfer: Int, wasMade: Bool, isWhole: Bool, isPart: Bool = false,
         top: (source: [UInt8], target: [UInt8]), cache: DirectoryCache
     ) {
         parent = nil
+        self.isPart = isPart
         name = []
         self.key = key
         self.transfer = transfer
@@ -78,6 +81,7 @@ final class Directory: @unchecked Sendable {
         self.key = key
         transfer = parent.transfer
         setsMetadata = true
+        isPart = parent.isPart
         top = parent.top
         cache = parent.cache
         source = -1

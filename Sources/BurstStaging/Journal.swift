@@ -29,6 +29,8 @@ package final class Journal: Sendable {
         /// Transfers whose destination directory this phase made.
         package var madeRoots: Set<UInt32> = []
         package var summary: Summary?
+        /// What of it others have done: parts on several hosts.
+        package var isJoined = false
     }
 
     /// The complete mark: the only thing that makes a phase complete.
@@ -115,6 +117,20 @@ package final class Journal: Sendable {
             throw .refused(error)
         }
         return (journal, past)
+    }
+
+    /// Reads another worker's journal and leaves it as it is.
+    package static func past(of descriptor: Int32) throws(Fault) -> Past {
+        guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else {
+            throw errno == EWOULDBLOCK ? .inUse : .refused(SystemFault("flock"))
+        }
+        var past = Past()
+        try read(descriptor) { payload, _ in
+            guard let record = Record(payload) else { return false }
+            past.apply(record)
+            return true
+        }
+        return past
     }
 
     private init(_ descriptor: Int32, end: Int64) {

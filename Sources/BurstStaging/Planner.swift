@@ -5,7 +5,7 @@ import Synchronization
 /// Walks what is to be staged and hands it out as it goes; copying starts with the first batch (staging.md §4.4, step
 /// 1).
 final class Planner {
-    private let run: StageRun
+    let run: StageRun
     private let anchors: Anchors
     private var batch = Batch()
     private var groups: [Inode: Names] = [:]
@@ -34,12 +34,19 @@ final class Planner {
     }
 
     func plan() {
+        if let part = run.order.part, let parts = run.order.parts {
+            do {
+                try planPart(PartFolder(path: parts).list(part))
+            } catch {
+                run.fail(parts, [], error)
+            }
+            return end()
+        }
         for (index, transfer) in run.order.transfers.enumerated() where !run.isStopping {
             do {
                 switch transfer.kind {
                 case .directory: try planDirectory(index, transfer)
-                case .file:
-                    try planFile(index, transfer.source, transfer.destination)
+                case .file: try planFile(index, transfer)
                 case .list: try planList(index, transfer)
                 }
             } catch {
@@ -47,6 +54,10 @@ final class Planner {
             }
             forgetFolders()
         }
+        end()
+    }
+
+    private func end() {
         push()
         if !run.isStopping { run.progress.isPlanned.store(true, ordering: .relaxed) }
         run.queue.close()
@@ -55,6 +66,11 @@ final class Planner {
     // MARK: Directories
 
     private func planDirectory(_ index: Int, _ transfer: StageOrder.Transfer) throws(SystemFault) {
+        walk(try openTop(index, transfer, isPart: false))
+    }
+
+    /// Both ends of a transfer.
+    func openTop(_ index: Int, _ transfer: StageOrder.Transfer, isPart: Bool) throws(SystemFault) -> Directory {
         let source = try retrying { () throws(SystemFault) in try anchors.open(transfer.source) }
         let (target, isNew): (Int32, Bool)
         do {
@@ -65,11 +81,10 @@ final class Planner {
             close(source)
             throw error
         }
-        let top = Directory(
+        return Directory(
             source: source, target: target, key: topKey(index, []), transfer: index,
-            wasMade: isNew || run.past.madeRoots.contains(UInt32(index)), isWhole: true,
+            wasMade: isNew || run.past.madeRoots.contains(UInt32(index)), isWhole: true, isPart: isPart,
             top: (transfer.source.bytes, transfer.destination.bytes), cache: run.cache)
-        walk(top)
     }
 
     private func topKey(_ index: Int, _ path: [UInt8]) -> Key {
@@ -79,7 +94,7 @@ final class Planner {
         return key
     }
 
-    private func retrying<Value>(_ body: () throws(SystemFault) -> Value) throws(SystemFault) -> Value {
+    func retrying<Value>(_ body: () throws(SystemFault) -> Value) throws(SystemFault) -> Value {
         var attempt = 1
         while true {
             do {
@@ -138,9 +153,11 @@ final class Planner {
         stack += found.reversed()
     }
 
+    func release(_ directory: Directory) { run.release(directory, &metadata) }
+
     // MARK: Entries
 
-    private func add(
+    func add(
         _ directory: Directory, _ name: UnsafePointer<CChar>, _ target: UnsafePointer<CChar>, _ status: stat,
         groups isGrouped: Bool
     ) {
@@ -237,6 +254,10 @@ final class Planner {
 
     private var folders: [Folders: Directory] = [:]
 
+    func planFile(_ index: Int, _ transfer: StageOrder.Transfer) throws(SystemFault) {
+        try planFile(index, transfer.source, transfer.destination)
+    }
+
     private func planFile(
         _ index: Int, _ source: StageOrder.Place, _ destination: StageOrder.Place
     ) throws(SystemFault) {
@@ -283,14 +304,14 @@ final class Planner {
         return new
     }
 
-    private func forgetFolders() {
+    func forgetFolders() {
         for directory in folders.values { run.release(directory, &metadata) }
         folders = [:]
     }
 
     // MARK: Lists
 
-    private func planList(_ index: Int, _ transfer: StageOrder.Transfer) throws(SystemFault) {
+    func planList(_ index: Int, _ transfer: StageOrder.Transfer) throws(SystemFault) {
         let fd = try anchors.openFile(transfer.source)
         defer { close(fd) }
         var block = [UInt8](repeating: 0, count: ListFile.headBytesMax)

@@ -34,6 +34,36 @@ final class Report: Sendable {
         }
     }
 
+    /// What parts copied but not whole; what they failed at or skipped is met again by the run that finishes them.
+    func take(from folder: PartFolder) {
+        guard descriptor >= 0, let cut = try? folder.cut() else { return }
+        let wanted = Array("\(Kind.degraded.rawValue)\t".utf8)
+        var block = [UInt8](repeating: 0, count: Self.bufferBytesMax)
+        for part in 0..<cut.partsEver {
+            let fd = open(chars(folder.report(part)), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+            guard fd >= 0 else { continue }
+            defer { close(fd) }
+            var line: [UInt8] = []
+            while case let count = read(fd, &block, block.count), count > 0 {
+                for byte in block[..<count] {
+                    line.append(byte)
+                    guard byte == UInt8(ascii: "\n") else { continue }
+                    if line.starts(with: wanted) { take(line) }
+                    line.removeAll(keepingCapacity: true)
+                }
+            }
+        }
+    }
+
+    private func take(_ line: [UInt8]) {
+        state.with { state in
+            guard state.count < Self.linesMax else { return }
+            state.count += 1
+            state.lines += line
+            if state.lines.count > Self.bufferBytesMax { write(&state) }
+        }
+    }
+
     func flush() { if descriptor >= 0 { state.with { write(&$0) } } }
 
     private func write(_ state: inout State) {

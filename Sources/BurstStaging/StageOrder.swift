@@ -81,6 +81,10 @@ package struct StageOrder: Hashable, Sendable {
     package var partBytes: Int64 = 64 << 20
     /// Small files that are made durable together, at most.
     package var batchFiles = 1000
+    /// The folder through which several hosts share the order; nil: one host does it all (staging.md §4.8).
+    package var parts: [UInt8]?
+    /// Which of its parts; nil: what finishes them, or the whole. Not read from an order.
+    package var part: Int?
 
     /// How fast it may be; nil: as fast as it can.
     package struct Rate: Hashable, Sendable {
@@ -211,6 +215,9 @@ package struct StageOrderParser {
         case "batch-files":
             order.batchFiles = Int(try number(text, key, max: UInt64(StageOrder.batchFilesMax)))
             guard order.batchFiles > 0 else { throw fault("batch-files is at least 1") }
+        case "parts":
+            guard value.first == UInt8(ascii: "/") else { throw fault("parts is an absolute path") }
+            order.parts = value
         case "capacity": order.capacityBytes = try number(text, key)
         case "inodes": order.capacityInodes = try number(text, key)
         default: throw fault("\(FileName.shown(key.utf8)) is no setting")

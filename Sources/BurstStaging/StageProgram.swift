@@ -1,15 +1,20 @@
 import CSys
 import Glibc
 
-/// `burst-stage [--uid U --gid G --groups 1,2,3]`: becomes the user, reads an order, carries it out.
+/// `burst-stage [--uid U --gid G --groups 1,2,3]`: becomes the user, reads an order, carries it out. With `--nodes N`,
+/// on so many hosts; `--part K` is what each of them gets.
 package enum StageProgram {
     private struct Arguments {
         var uid: UInt32?
         var gid: UInt32?
         var groups: [gid_t] = []
+        var nodes: Int?
+        var part: Int?
+        var srunOptions: [String] = []
     }
 
-    private static let usage = "burst-stage [--uid UID --gid GID [--groups GID,GID,...]] < order"
+    private static let usage =
+        "burst-stage [--uid UID --gid GID [--groups GID,GID,...]] [--nodes N [--srun-options WORDS]] < order"
     private static let groupsMax = 65536
 
     /// The program's exit status.
@@ -21,7 +26,17 @@ package enum StageProgram {
         let signals = bb_stop_signals()
         guard signals >= 0 else { return refuse("signals: \(SystemFault("signalfd").shown)") }
         do throws(OrderFault) {
-            let (order, pending) = try readOrder()
+            let (order, text, pending) = try readOrder()
+            if let nodes = arguments.nodes {
+                let scaleOut = ScaleOut(
+                    order: order, text: text, nodes: nodes, options: arguments.srunOptions.map { Array($0.utf8) })
+                return scaleOut.run(pending: pending, signals: signals, output: 1).rawValue
+            }
+            if let part = arguments.part {
+                guard let path = order.parts else { throw OrderFault(line: 0, text: "parts is missing") }
+                let own = order.part(part, in: PartFolder(path: path))
+                return StageSession(own).run(input: 0, pending: pending, signals: signals, output: 1).rawValue
+            }
             return StageSession(order).run(input: 0, pending: pending, signals: signals, output: 1).rawValue
         } catch {
             return refuse(error.description)
@@ -50,10 +65,21 @@ package enum StageProgram {
                 let groups = value.split(separator: ",").map { gid_t($0) }
                 guard groups.count <= groupsMax, groups.allSatisfy({ $0 != nil && $0 != .max }) else { return nil }
                 arguments.groups = groups.compactMap { $0 }
+            case "--nodes":
+                guard let nodes = Int(value), (1...PartFolder.partsMax).contains(nodes) else { return nil }
+                arguments.nodes = nodes
+            case "--srun-options": arguments.srunOptions = value.split(separator: " ").map(String.init)
+            case "--part":
+                // Each task of a step has its number.
+                let number = value == "slurm" ? getenv("SLURM_PROCID").map { String(cString: $0) } : value
+                guard let part = number.flatMap({ Int($0) }), (0..<PartFolder.partsMax).contains(part) else {
+                    return nil
+                }
+                arguments.part = part
             default: return nil
             }
         }
-        return arguments
+        return arguments.nodes != nil && arguments.part != nil ? nil : arguments
     }
 
     /// Gives up all authority but the user's. Nil, or why it must not go on.
@@ -80,15 +106,18 @@ package enum StageProgram {
         }
     }
 
-    private static func readOrder() throws(OrderFault) -> (StageOrder, [UInt8]) {
+    /// The order, its text, and what was read after it.
+    private static func readOrder() throws(OrderFault) -> (StageOrder, [UInt8], [UInt8]) {
         var parser = StageOrderParser()
+        var text: [UInt8] = []
         var buffer: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 16384)
         while true {
             while let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = Array(buffer[..<end])
                 buffer.removeFirst(end + 1)
-                if let order = try parser.take(line) { return (order, buffer) }
+                text += line + [UInt8(ascii: "\n")]
+                if let order = try parser.take(line) { return (order, text, buffer) }
             }
             guard buffer.count <= StageOrder.lineBytesMax else {
                 throw OrderFault(line: 0, text: "a line has more than \(StageOrder.lineBytesMax) bytes")

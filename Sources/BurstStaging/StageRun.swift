@@ -51,10 +51,12 @@ final class StageRun: Sendable {
     private let firstFault = Guarded<String?>(nil)
     private let treeKey = Guarded(Key(high: 0, low: 0))
 
-    /// - Parameter buffer: the buffer's descriptor.
+    /// - Parameters:
+    ///   - buffer: the buffer's descriptor.
+    ///   - partsOver: so many parts of the order are over, and this run finishes them.
     init(
         order: StageOrder, journal: Journal, past: Journal.Past, report: Report, buffer: Int32, threads: Int,
-        filesMax: Int, seam: Seam?
+        filesMax: Int, partsOver: Int = 0, seam: Seam?
     ) {
         self.order = order
         self.journal = journal
@@ -66,12 +68,17 @@ final class StageRun: Sendable {
         queue = WorkQueue(threads: threads)
         throttle = Throttle(order.rate)
         temporaries = Temporaries(token: order.token, generation: order.generation, start: past.starts)
-        let isResumed = past.starts > 0
+        let further = (0..<partsOver).map {
+            Temporaries.prefix(token: order.partToken($0), generation: order.generation)
+        }
         cache = DirectoryCache(
             most: max(8, min(512, filesMax / 16)),
-            leftovers: isResumed
-                ? Leftovers(prefix: temporaries.prefix, kept: Set(past.large.values.map(\.number))) : nil)
-        let syncsAtOnce = order.phase == .stageIn && order.durability == .batch
+            leftovers: past.starts > 0 || past.isJoined
+                ? Leftovers(
+                    prefix: temporaries.prefix, kept: Set(past.large.values.map(\.number)),
+                    end: temporaries.first, further: further) : nil)
+        // What several hosts share is not the engine's alone.
+        let syncsAtOnce = order.phase == .stageIn && order.durability == .batch && order.parts == nil
         bufferSync = syncsAtOnce ? GroupSync(buffer) : nil
         // Together less than all: held files, two for each part of a batch, two for each top and each idle directory.
         batchPartsMax = max(4, min(64, filesMax / 8 / threads))
@@ -80,7 +87,7 @@ final class StageRun: Sendable {
         heldFilesMax = order.durability == .file ? 1 : max(1, min(order.batchFiles, held))
     }
 
-    var isResumed: Bool { past.starts > 0 }
+    var isResumed: Bool { past.starts > 0 || past.isJoined }
     var syncs: Bool { order.durability != .none }
 
     // MARK: Stopping
@@ -227,6 +234,7 @@ final class StageRun: Sendable {
         let target = try directory.pinTarget()
         defer { directory.unpin() }
         for number in directory.keptTemporaries { unlinkat(target, temporaries.name(number), 0) }
+        if directory.isPart { return }
         // A walk that failed has been counted; its directory is made as far as it is known.
         guard directory.isWalked else { return try finishUnread(directory, target) }
         let source = try directory.pinSource()
@@ -239,9 +247,10 @@ final class StageRun: Sendable {
             let degraded = try metadata.apply(
                 status, from: source, to: target, group: there.st_gid, mode: there.st_mode,
                 clears: !directory.targetWasMade || directory.hasDefaultList)
-            if syncs, bufferSync == nil { _ = try check(fsync(target), "fsync") }
             degrade(directory, nil, target: nil, degraded)
         }
+        // Its entries too, which may be folders that were made in it.
+        if syncs, bufferSync == nil { _ = try check(fsync(target), "fsync") }
         var key = directory.key
         key.mix(UInt64(status.st_mode))
         addToTree(key)

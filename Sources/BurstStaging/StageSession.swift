@@ -68,7 +68,7 @@ package struct StageSession {
             reportFile = try opened(report, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, "report")
         }
         let journal: Journal
-        let past: Journal.Past
+        var past: Journal.Past
         do throws(Journal.Fault) {
             (journal, past) = try Journal.open(journalFile, plan: order.planKey, synced: order.durability != .none)
         } catch {
@@ -81,12 +81,14 @@ package struct StageSession {
                 throw Refusal(text: "journal: \(fault.shown)", isFull: fault.kind == .full)
             }
         }
+        let joined = try join(&past)
         let threads = threadCount
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         let run = StageRun(
             order: order, journal: journal, past: past, report: Report(reportFile), buffer: buffer, threads: threads,
-            filesMax: Int(clamping: limit.rlim_cur), seam: seam)
+            filesMax: Int(clamping: limit.rlim_cur), partsOver: joined.parts, seam: seam)
+        run.progress.degraded.add(joined.degraded, ordering: .relaxed)
         var lines = ProgressLines(order: order, threads: threads, restarts: past.starts)
         defer {
             close(order.buffer, buffer)
@@ -142,6 +144,36 @@ package struct StageSession {
             run.cache.clear()
         }
         return finish(run, &lines, output)
+    }
+
+    /// What the parts of an order have done is done for the run that finishes them.
+    private func join(_ past: inout Journal.Past) throws(Refusal) -> (parts: Int, degraded: Int) {
+        guard let path = order.parts, order.part == nil else { return (0, 0) }
+        do {
+            let folder = PartFolder(path: path)
+            guard let cut = try folder.cut(), cut.plan == order.planKey else {
+                throw Refusal(text: "the folder of parts holds none of this order")
+            }
+            var degraded = 0
+            for part in 0..<cut.partsEver {
+                let other: Journal.Past
+                do throws(Journal.Fault) {
+                    other = try folder.past(of: part)
+                } catch {
+                    if case .inUse = error { throw Refusal(text: "part \(part) is still running") }
+                    throw Refusal(text: "the journal of part \(part) cannot be read: \(error)")
+                }
+                past.done.formUnion(other.done)
+                past.madeRoots.formUnion(other.madeRoots)
+                degraded += Int(other.summary?.degraded ?? 0)
+            }
+            past.isJoined = true
+            return (cut.partsEver, degraded)
+        } catch let error as Refusal {
+            throw error
+        } catch {
+            throw Refusal(text: "the folder of parts: \(error)")
+        }
     }
 
     private var threadCount: Int {
@@ -200,12 +232,12 @@ package struct StageSession {
         }
     }
 
-    private static func hasRoom(_ output: Int32) -> Bool {
+    static func hasRoom(_ output: Int32) -> Bool {
         var descriptor = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
         return poll(&descriptor, 1, 0) == 1 && descriptor.revents & Int16(POLLOUT) != 0
     }
 
-    private static func write(_ line: String, to output: Int32) {
+    static func write(_ line: String, to output: Int32) {
         let bytes = Array(line.utf8)
         var written = 0
         while written < bytes.count {
@@ -245,6 +277,7 @@ package struct StageSession {
                 message = StageMessage.plain(order.phase, "complete mark: \(error.shown)", session: order.token)
             }
         }
+        if order.part == nil, let parts = order.parts { run.report.take(from: PartFolder(path: parts)) }
         run.report.flush()
         let errors = progress.errors.load(ordering: .relaxed)
         let report: String =
@@ -331,7 +364,7 @@ extension StageOrder {
 }
 
 /// What a running copy listens to.
-private struct Control {
+struct Control {
     enum Heard {
         case ended
         case cancel
@@ -339,10 +372,11 @@ private struct Control {
         case time
     }
 
-    private var input: Int32
+    private(set) var input: Int32
     private let signals: Int32
-    private let waker: Int32
-    private var buffer: [UInt8]
+    /// Readable when there is something else to look at; -1: never.
+    var waker: Int32
+    private(set) var buffer: [UInt8]
 
     init(input: Int32, signals: Int32, waker: Int32, pending: [UInt8]) {
         self.input = input

@@ -6,12 +6,15 @@ import Synchronization
 /// target's own name is. The tag keeps sessions that stage into one directory apart.
 final class Temporaries: Sendable {
     let prefix: [UInt8]
+    /// This life's numbers begin here.
+    let first: UInt64
     private let next: Atomic<UInt64>
 
     /// - Parameter start: how many lives there were; numbers of different lives differ.
     init(token: String, generation: UInt64, start: Int) {
         prefix = Self.prefix(token: token, generation: generation)
-        next = Atomic(UInt64(start) << 40)
+        first = UInt64(start) << 40
+        next = Atomic(first)
     }
 
     static func prefix(token: String, generation: UInt64) -> [UInt8] { Array(".bbpart.\(token)-\(generation).".utf8) }
@@ -26,6 +29,10 @@ struct Leftovers: Sendable {
     var prefix: [UInt8]
     /// Of large files, some parts of which are whole.
     var kept: Set<UInt64>
+    /// This life's own numbers begin here. A folder may be met twice, with files under way in it.
+    var end: UInt64
+    /// Of parts that are over: all of theirs goes.
+    var further: [[UInt8]] = []
 
     /// Removes what is of no use.
     /// - Returns: the numbers that stay.
@@ -38,11 +45,13 @@ struct Leftovers: Sendable {
         defer { close(fd) }
         try? listing.forEach(fd) { name, length, _ in
             let bytes = UnsafeRawBufferPointer(start: name, count: length)
+            if further.contains(where: { bytes.starts(with: $0) }) { return found.append((chars(bytes), nil)) }
             guard bytes.starts(with: prefix) else { return }
             found.append((chars(bytes), UInt64(String(decoding: bytes.dropFirst(prefix.count), as: UTF8.self))))
         }
         var kept: [UInt64] = []
         for (name, number) in found {
+            if let number, number >= end { continue }
             if let number, self.kept.contains(number) {
                 kept.append(number)
             } else {

@@ -7,7 +7,7 @@ import Glibc
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "burst-bench", abstract: "Measures Burst and its peers in turn, in the same harness.",
-        subcommands: [Monitor.self, EngineCommand.self])
+        subcommands: [Monitor.self, EngineCommand.self, StagingCommand.self])
 }
 
 /// `burst-bench monitor`
@@ -77,6 +77,62 @@ struct EngineCommand: ParsableCommand {
 }
 
 extension EngineBench.Part: ExpressibleByArgument {}
+
+/// `burst-bench staging`
+struct StagingCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "staging",
+        abstract: "Measures burst-stage beside cp, rsync, fpsync and dcp, and prints a table with targets and ratios.",
+        discussion: """
+            Each copies the same trees in turn, as an ordinary user, from a cold cache to a synced file system; burst-stage \
+            with journal and report, as burstd runs it. It needs root (it drops the caches), rsync and setpriv; fpsync \
+            and dcp are used where they are installed.
+
+              large    S1  one large file, beside cp --reflink=never
+              clone    S2  the same on XFS in a file, beside cp --reflink=always
+              small    S3  many small files, beside rsync -aHAXS
+              many     S4  a million small files: memory and speed
+              mixed    S5  small and large files, beside cp -a and fpsync
+              verify   S6  what inline and readback cost
+
+            Build first (swift build -c release); all of it takes about half an hour and 25 GB. Figures move with what \
+            else the machine does; only ratios of one run compare. Exit status: 0 all met, 1 not.
+            """)
+
+    @Flag(help: "Print JSON instead of a table.")
+    var json = false
+    @Flag(help: "Fewer rounds and smaller trees, for a look.")
+    var quick = false
+    @Option(help: ArgumentHelp("A folder on the disk to measure.", valueName: "DIR"))
+    var folder = "/var/tmp"
+    @Option(help: ArgumentHelp("The burst-stage to measure; usually the one beside this program.", valueName: "FILE"))
+    var burstStage: String?
+    @Option(help: ArgumentHelp("Rounds of each part; the median counts.", valueName: "N"))
+    var rounds: Int?
+    @Option(help: ArgumentHelp("Files of part many.", valueName: "N"))
+    var files: Int?
+    @Argument(help: ArgumentHelp("What is measured; all of it where nothing is named.", valueName: "PART"))
+    var parts: [StagingBench.Part] = []
+
+    func validate() throws {
+        guard rounds ?? 1 > 0, files ?? 1000 >= 1000 else {
+            throw ValidationError("--rounds is at least 1, --files at least 1000")
+        }
+    }
+
+    func run() throws {
+        var effort = quick ? StagingBench.Effort.quick : StagingBench.Effort()
+        if let rounds { effort.rounds = rounds }
+        if let files { effort.manyFiles = files }
+        let bench = try StagingBench(
+            stage: burstStage ?? Programs.path(of: "burst-stage"), folder: folder, effort: effort, progress: tell)
+        try bench.run(parts.isEmpty ? StagingBench.Part.allCases : parts)
+        print(json ? bench.json : bench.markdown, terminator: "")
+        if !bench.isMet { throw ExitCode(1) }
+    }
+}
+
+extension StagingBench.Part: ExpressibleByArgument {}
 
 /// To standard error, at once.
 private func tell(_ line: String) {
