@@ -67,8 +67,8 @@ let package = Package(
         module(
             "BurstReports", "BurstModel", "BurstScreen",
             resources: [.embedInCode("Resources/burstmon.schema.json")]),
-        module("BurstEngine", "BurstModel"),
         module("BurstDataWarp", "BurstModel"),
+        module("BurstEngine", "BurstModel", "BurstDataWarp"),
         module("BurstStager", "BurstModel"),
         module("BurstWire"),
         // Edges: each owns one part of the outside.
@@ -91,7 +91,7 @@ let package = Package(
         .target(name: "CSys", publicHeadersPath: "include"),
         // How burst_buffer.lua is run: in this process through a C library that keeps Lua to itself, or by
         // burst-scriptd.
-        module("BurstHooks", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
+        module("BurstHooks", "BurstModel", "BurstEngine", "CLuaGlue", "CJSONC", "CSys"),
         .target(
             name: "CLuaGlue", publicHeadersPath: "include",
             linkerSettings: [.linkedLibrary("lua5.4"), .linkedLibrary("json-c")]),
@@ -134,9 +134,9 @@ let package = Package(
         module(
             "BurstTestSupport", "BurstModel", "BurstEngine", "BurstStager", "BurstScreen", "BurstSteps", "CSys"),
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
-        tests("SimulationTests", "BurstTestSupport"),
+        tests("SimulationTests", "BurstEngine", "BurstTestSupport"),
         .executableTarget(
-            name: "engine-simulation", dependencies: ["BurstTestSupport"], path: "Tests/engine-simulation",
+            name: "engine-simulation", dependencies: ["BurstTestSupport", "BurstEngine"], path: "Tests/engine-simulation",
             swiftSettings: settings),
         tests("StagerTests", "BurstStager", "BurstModel", "BurstTestSupport"),
         .executableTarget(

@@ -1,4 +1,5 @@
 import BurstEngine
+import BurstHooks
 import BurstModel
 import Glibc
 import Logging
@@ -33,7 +34,7 @@ package enum Daemon {
         do throws(StateFault) {
             let settings = try folder.read()
             let notes = settings.notes.filter { $0.level == .error }.map(\.text)
-            if settings.engine.plugin != nil,
+            if settings.engine.plugin?.name == BurstPlugin.lua.rawValue,
                 let fault = LuaCalls.fault(script: folder.script, cluster: settings.engine.clusterName)
             {
                 return ([fault], notes)
@@ -57,7 +58,7 @@ package enum Daemon {
         log.set(level: settings.logLevel)
         try log.open(settings.logFile)
         for note in settings.notes { log.write(note) }
-        if settings.engine.plugin != nil,
+        if settings.engine.plugin?.name == BurstPlugin.lua.rawValue,
             let fault = LuaCalls.fault(script: folder.script, cluster: settings.engine.clusterName)
         {
             throw StateFault(fault)
@@ -108,12 +109,18 @@ package enum Daemon {
             if settings.spoolFolder == nil, geteuid() == 0 { _ = chmod(state, 0o711) }
             try Folders.make(spool, mode: geteuid() == 0 ? 0o755 : 0o700)
             let steps = try ProcessScripts(program: options.stepd ?? DaemonPlaces.beside("burst-stepd"), spool: spool)
+            let programs = Current(settings.engine.programs)
             let hooks: any Hooks =
-                settings.engine.plugin == nil
-                ? NoHooks()
-                : try LuaCalls(
-                    script: folder.script, cluster: settings.engine.clusterName, scriptd: options.scriptd,
-                    record: state + "/scriptd", log: write)
+                switch settings.engine.plugin?.name {
+                case nil: NoHooks()
+                case BurstPlugin.datawarp.rawValue:
+                    DataWarpCalls(
+                        programs: { programs.value }, state: state, environment: DaemonPlaces.environment)
+                default:
+                    try LuaCalls(
+                        script: folder.script, cluster: settings.engine.clusterName, scriptd: options.scriptd,
+                        record: state + "/scriptd", log: write)
+                }
             let mail = Current(settings.mailProgram)
             driver = Driver(
                 parts: Driver.Parts(
@@ -124,6 +131,7 @@ package enum Daemon {
                     onShutdown: { wisher.yield() },
                     onSettings: { settings in
                         mail.value = settings.mailProgram
+                        programs.value = settings.engine.programs
                         log.set(level: settings.logLevel)
                         do throws(StateFault) {
                             try log.open(settings.logFile)
@@ -195,5 +203,12 @@ package enum Daemon {
             limit.cancel()
             reloads.cancel()
         }
+    }
+}
+
+extension EngineSettings {
+    /// Datawarp's.
+    fileprivate var programs: ProgramHooks.Programs {
+        ProgramHooks.Programs(state: plugin?.shown.getSysState ?? "", status: plugin?.shown.getSysStatus ?? "")
     }
 }

@@ -95,7 +95,7 @@ extension BufferWork.Stage {
         switch self {
         case .stagingIn(let step), .preRun(let step), .postRun(let step), .stagingOut(let step): step.call
         case .teardown(let teardown): teardown.call
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
+        case .pending, .preparing, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
         }
     }
 }

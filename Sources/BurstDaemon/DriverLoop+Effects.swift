@@ -30,6 +30,12 @@ extension DriverLoop {
                 } catch {
                     missing[job] = "\(error)"
                 }
+            case .writeNodes(let job, let names):
+                do throws(StateFault) {
+                    try parts.files.writeNodes(job, names)
+                } catch {
+                    missing[job] = "\(error)"
+                }
             case .removeJobFiles(let job): parts.files.remove(job)
             case .startStep(let start): begin(start)
             case .signalStep(let job, let control): signal(job, control)
@@ -59,6 +65,8 @@ extension DriverLoop {
         case .pools:
             guard let message else { return .hookEnded(call.id, answer) }
             return .poolsRead(call.id, answer, parts.hooks.readPools(message))
+        case .showInstances, .showSessions:
+            return .siteRead(call.id, answer, parts.hooks.readSite(call.function, message ?? ""))
         case .paths:
             guard let job = call.jobID else { return .hookEnded(call.id, answer) }
             do throws(StateFault) {

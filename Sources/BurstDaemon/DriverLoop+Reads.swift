@@ -100,7 +100,9 @@ extension DriverLoop {
                 news.append(TracedCall(start: start))
             case .callEnded(let end):
                 if let start = calls.removeValue(forKey: end.id) { news.append(TracedCall(start: start, end: end)) }
-            case .job, .forget, .pools, .reservation, .forgetReservation, .nextJobID, .change, .action: break
+            case .job, .forget, .pools, .persistent, .forgetPersistent, .reservation, .forgetReservation, .nextJobID,
+                .change, .action:
+                break
             }
         }
         guard !news.isEmpty else { return }

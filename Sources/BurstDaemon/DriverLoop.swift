@@ -203,7 +203,8 @@ final class DriverLoop {
     static func isQuestion(_ event: EngineEvent) -> Bool {
         switch event {
         case .submit, .command, .reserve, .status: true
-        case .started, .configured, .hookEnded, .poolsRead, .pathsRead, .stepStarted, .stepEnded, .tick, .stopping:
+        case .started, .configured, .hookEnded, .poolsRead, .pathsRead, .siteRead, .stepStarted, .stepEnded, .tick,
+            .stopping:
             false
         }
     }

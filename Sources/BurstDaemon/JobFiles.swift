@@ -143,6 +143,15 @@ package struct JobFiles: Sendable {
         }
     }
 
+    /// As `makePathFile`, with a name a line.
+    func writeNodes(_ job: UInt32, _ names: [String]) throws(StateFault) {
+        let path = EnginePaths.nodes(job, in: state)
+        let file = try Self.create(path)
+        let number = Self.fill(file, names.flatMap { Array(($0 + "\n").utf8) })
+        close(file)
+        if number != 0 { throw .system(path, number) }
+    }
+
     /// Empty, mode 0600. Not synced: it is made again before each call that needs it.
     func makePathFile(_ job: UInt32) throws(StateFault) {
         let path = EnginePaths.path(job, in: state)

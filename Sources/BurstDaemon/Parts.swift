@@ -40,7 +40,7 @@ package struct TracedCall: Hashable, Sendable {
     }
 }
 
-/// What calls the functions of `burst_buffer.lua`.
+/// What calls the functions of `burst_buffer.lua`, or of `dw_wlm_cli`.
 package protocol Hooks: Sendable {
     /// Makes the call and gives its answer, whatever becomes of it. A call that was killed answers `.killed`.
     func run(_ call: HookCall) async -> HookAnswer
@@ -50,8 +50,14 @@ package protocol Hooks: Sendable {
     func check() async -> String?
     /// The document of `slurm_bb_pools`, read by the rules of spec §4.5.
     func readPools(_ document: String) -> PoolsReading
+    /// The document of `show_instances` or `show_sessions` (spec §5.3).
+    func readSite(_ function: HookFunction, _ document: String) -> SiteReading
     /// Kills what is under way and ends.
     func stop() async
+}
+
+extension Hooks {
+    package func readSite(_ function: HookFunction, _ document: String) -> SiteReading { .unreadable([]) }
 }
 
 /// What runs batch scripts, each in a process that outlives this one.

@@ -22,11 +22,12 @@ package struct CallOrder: Sendable {
             default: true
             }
         }
+        var attemptsMax = Int.max
 
         /// Slurm gives up after the third failure and goes on as after success (spec §4.9).
         var isTornDown: Bool {
             last == .jobTeardown && underWay == nil
-                && (end == .success || failures >= EngineLimits.teardownAttemptsMax)
+                && (end == .success || failures >= attemptsMax)
         }
     }
 
@@ -44,13 +45,21 @@ package struct CallOrder: Sendable {
     /// Calls under way, and whose.
     private var underWay: [CallID: (function: HookFunction, jobID: UInt32?)] = [:]
     private var lastCall: CallID?
+    private let rules: any PluginRules
 
-    package init() {}
+    package init(_ plugin: BurstPlugin = .lua) {
+        rules = plugin == .lua ? LuaRules() : DataWarpRules()
+    }
+
+    /// Persistent buffers have lives of their own.
+    private static func isOfJob(_ function: HookFunction) -> Bool {
+        function != .createPersistent && function != .destroyPersistent
+    }
 
     /// The engine began anew with what was durable: calls under way are lost.
     package mutating func restarted() {
         for (_, call) in underWay {
-            guard let id = call.jobID else { continue }
+            guard let id = call.jobID, Self.isOfJob(call.function) else { continue }
             lives[id]?.underWay = nil
             lives[id]?.end = .killed
         }
@@ -70,7 +79,9 @@ package struct CallOrder: Sendable {
             case .callStarted(let start): wrong += started(start)
             case .callEnded(let end): wrong += ended(end)
             case .forget(let id): wrong += forgotten(id)
-            case .job, .pools, .reservation, .forgetReservation, .nextJobID, .change, .action: break
+            case .job, .pools, .persistent, .forgetPersistent, .reservation, .forgetReservation, .nextJobID, .change,
+                .action:
+                break
             }
         }
         for case .job(let job) in records { wrong += standing(job) }
@@ -87,6 +98,7 @@ package struct CallOrder: Sendable {
         }
         lastCall = max(lastCall ?? start.id, start.id)
         underWay[start.id] = (start.function, start.jobID)
+        guard Self.isOfJob(start.function) else { return wrong }
         guard let id = start.jobID else {
             switch start.function {
             case .pools, .getStatus, .jobProcess, .showInstances, .showSessions, .showConfigurations: return wrong
@@ -97,10 +109,11 @@ package struct CallOrder: Sendable {
         func report(_ text: String) { wrong.append("job \(id): \(start.function.rawValue) is called, \(text)") }
         if let other = life.underWay {
             report("and call \(other) of \(underWay[other]?.function.rawValue ?? "?") has not ended")
-        } else if let text = Self.objection(to: start, after: life) {
+        } else if let text = objection(to: start, after: life) {
             report(text)
         }
         if start.function == .setup { life.failures = 0 }
+        life.attemptsMax = rules.plugin == .lua ? EngineLimits.teardownAttemptsMax : .max
         life.last = start.function
         life.underWay = start.id
         life.wasRestarted = false
@@ -118,7 +131,7 @@ package struct CallOrder: Sendable {
                 "call \(end.id) ends for job \(end.jobID.map { "\($0)" } ?? "none"), and it was made for "
                     + (call.jobID.map { "job \($0)" } ?? "none"))
         }
-        guard let id = call.jobID else { return wrong }
+        guard let id = call.jobID, Self.isOfJob(call.function) else { return wrong }
         lives[id]?.underWay = nil
         let isTest = call.function == .testDataIn || call.function == .testDataOut
         switch end.outcome {
@@ -135,26 +148,32 @@ package struct CallOrder: Sendable {
     // MARK: Order
 
     /// Why the function may not be called now; nil if it may.
-    private static func objection(to start: CallStart, after life: Life) -> String? {
+    private func objection(to start: CallStart, after life: Life) -> String? {
         let asksForSpace = life.job?.buffer?.requests.isEmpty == false
+        let isLua = rules.plugin == .lua
+        let stagedIn: HookFunction = asksForSpace ? .realSize : isLua ? .testDataIn : .dataIn
         switch start.function {
         case .pools, .getStatus, .showInstances, .showSessions, .showConfigurations: return "which is for no job"
         case .createPersistent, .destroyPersistent: return nil
         case .jobProcess:
-            return life.last == nil || life.last == .jobProcess ? nil : "after \(said(life))"
+            return life.last == nil || life.last == .jobProcess ? nil : "after \(Self.said(life))"
         case .setup:
-            if life.hasBuffer { return "and its buffer of before is not torn down: last was \(said(life))" }
-            return needs(life, .pending)
-        case .dataIn: return follows(life, .setup) ?? needs(life, .pending)
-        case .testDataIn: return follows(life, .dataIn, orBusy: .testDataIn) ?? needs(life, .pending)
+            if life.hasBuffer { return "and its buffer of before is not torn down: last was \(Self.said(life))" }
+            return Self.needs(life, .pending)
+        case .dataIn: return Self.follows(life, .setup) ?? Self.needs(life, .pending)
+        case .testDataIn where isLua:
+            return Self.follows(life, .dataIn, orBusy: .testDataIn) ?? Self.needs(life, .pending)
+        case .testDataIn,
+            .testDataOut where !isLua:
+            return "which datawarp has not"
         case .realSize:
             if !asksForSpace { return "and it asked for no space" }
-            return follows(life, .testDataIn) ?? needs(life, .pending)
+            return Self.follows(life, isLua ? .testDataIn : .dataIn) ?? Self.needs(life, .pending)
         case .paths:
             // Again after a restart in the middle of the pre-run.
-            if life.wasRestarted, life.last == .paths || life.last == .preRun { return needs(life, .running) }
-            return follows(life, asksForSpace ? .realSize : .testDataIn) ?? needs(life, .running)
-        case .preRun: return follows(life, .paths) ?? needs(life, .running)
+            if life.wasRestarted, life.last == .paths || life.last == .preRun { return Self.needs(life, .running) }
+            return Self.follows(life, stagedIn) ?? Self.needs(life, .running)
+        case .preRun: return Self.follows(life, .paths) ?? Self.needs(life, .running)
         case .postRun:
             if let state = life.job?.state, state == .running || state == .suspended {
                 return "and its script still runs"
@@ -162,22 +181,31 @@ package struct CallOrder: Sendable {
             // A restart begins the stage-out again from its start, whatever came of it.
             if life.wasRestarted, [.postRun, .dataOut, .testDataOut].contains(life.last) { return nil }
             // So does a release of a requeued job whose stage-out failed.
-            if stageOutFailed(life), life.job?.state == .pending { return nil }
-            return follows(life, .preRun)
-        case .dataOut: return follows(life, .postRun)
-        case .testDataOut: return follows(life, .dataOut, orBusy: .testDataOut)
+            if Self.stageOutFailed(life), life.job?.state == .pending { return nil }
+            return Self.follows(life, lastBeforeRun(life))
+        case .dataOut: return Self.follows(life, .postRun)
+        case .testDataOut: return Self.follows(life, .dataOut, orBusy: .testDataOut)
         case .jobTeardown: return objectionToTeardown(start, life)
         }
     }
 
-    private static func objectionToTeardown(_ start: CallStart, _ life: Life) -> String? {
+    /// The hook before the script runs: `pre_run`, but for a job that has nothing of a buffer to itself.
+    private func lastBeforeRun(_ life: Life) -> HookFunction {
+        life.job?.buffer.map(rules.preparesScript) == false ? .dataIn : .preRun
+    }
+
+    private func objectionToTeardown(_ start: CallStart, _ life: Life) -> String? {
         guard life.hasBuffer else {
             return life.last == .jobTeardown ? "and that was done already" : "and there is nothing to tear down"
         }
-        if life.last == .jobTeardown || start.arguments.count < 3 || start.arguments[2] != "false" { return nil }
+        let isHurried =
+            rules.plugin == .lua
+            ? start.arguments.count < 3 || start.arguments[2] != "false" : start.arguments.contains("--hurry")
+        if life.last == .jobTeardown || isHurried { return nil }
         // Without hurry: only when the data is out, or its way out has failed.
-        if life.last == .testDataOut, life.end == .success { return nil }
-        return stageOutFailed(life) ? nil : "without hurry, and its data is not out: last was \(said(life))"
+        if life.last == (rules.plugin == .lua ? .testDataOut : .dataOut), life.end == .success { return nil }
+        return Self.stageOutFailed(life)
+            ? nil : "without hurry, and its data is not out: last was \(Self.said(life))"
     }
 
     private static func stageOutFailed(_ life: Life) -> Bool {
@@ -229,10 +257,12 @@ package struct CallOrder: Sendable {
         switch buffer.stage {
         case .complete where life.hasBuffer:
             wrong.append("job \(job.id): complete, and its buffer is not torn down: last was \(Self.said(life))")
-        case .running where !(life.last == .preRun && life.end == .success):
+        case .running where !(life.last == lastBeforeRun(life) && life.end == .success):
             wrong.append(
-                "job \(job.id): running after \(Self.said(life)) and not after \(HookFunction.preRun.rawValue)")
-        case .stagedIn where life.last != .realSize && life.last != .testDataIn || life.end != .success:
+                "job \(job.id): running after \(Self.said(life)) and not after \(lastBeforeRun(life).rawValue)")
+        case .stagedIn
+        where life.last != .realSize && life.last != (rules.plugin == .lua ? .testDataIn : .dataIn)
+            || life.end != .success:
             wrong.append("job \(job.id): staged in after \(Self.said(life))")
         default: break
         }

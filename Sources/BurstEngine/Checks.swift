@@ -40,8 +40,25 @@ package enum EngineChecks {
     /// One line for each fault; none if all is well.
     package static func faults(in engine: Engine) -> [String] {
         faults(
-            jobs: engine.jobs.values.sorted { $0.id < $1.id }, pools: engine.pools, isPassDue: engine.passWanted
-        ).map(\.description)
+            jobs: engine.jobs.values.sorted { $0.id < $1.id }, pools: engine.pools,
+            persistent: engine.persistentBuffers.values.sorted { $0.name < $1.name }, isPassDue: engine.passWanted
+        ).map(\.description) + callFaults(engine)
+    }
+
+    /// A persistent buffer that is at work waits for a call of its own.
+    private static func callFaults(_ engine: Engine) -> [String] {
+        engine.persistentBuffers.values.sorted { $0.name < $1.name }.compactMap { buffer in
+            switch buffer.state {
+            case .creating(let call?), .destroying(let call?):
+                if case .persistent(buffer.name, _)? = engine.calls[call] { return nil }
+                return "buffer \(buffer.name): it waits for call \(call), which is not under way for it"
+            case .destroying(nil) where buffer.jobID.flatMap { engine.jobs[$0] } == nil:
+                return "buffer \(buffer.name): it is to be destroyed, and the job that wants that is gone"
+            case .creating(nil) where engine.site.isKnown || engine.settings.plugin?.emulatesCray == true:
+                return "buffer \(buffer.name): it is to be created, and no call is under way"
+            case .creating, .destroying, .allocated: return nil
+            }
+        }
     }
 
     /// - Parameters:
@@ -49,19 +66,32 @@ package enum EngineChecks {
     ///   - isPassDue: the scheduler is about to look at the jobs: those that wait need not say why yet. So it is after
     /// a
     ///     restart.
-    package static func faults(jobs: [EngineJob], pools: [EnginePool], isPassDue: Bool = true) -> [Fault] {
-        poolFaults(jobs, pools) + jobs.flatMap { faults(of: $0, isPassDue) } + sharedCalls(jobs)
+    package static func faults(
+        jobs: [EngineJob], pools: [EnginePool], persistent: [PersistentBuffer] = [], isPassDue: Bool = true
+    ) -> [Fault] {
+        poolFaults(jobs, pools, persistent) + jobs.flatMap { faults(of: $0, isPassDue) } + sharedCalls(jobs)
     }
 
     // MARK: Pools
 
     /// Used is what the buffers that exist are charged (spec §6.1).
-    private static func poolFaults(_ jobs: [EngineJob], _ pools: [EnginePool]) -> [Fault] {
+    private static func poolFaults(
+        _ jobs: [EngineJob], _ pools: [EnginePool], _ persistent: [PersistentBuffer]
+    ) -> [Fault] {
         var sums: [String: UInt64] = [:]
         var found: [Fault] = []
         let known = Set(pools.map(\.name))
+        for buffer in persistent where buffer.size > 0 {
+            sums[buffer.pool] = sum(sums[buffer.pool, default: 0], buffer.size)
+            if !known.contains(buffer.pool) {
+                found.append(
+                    Fault(
+                        .poolUnknown(pool: buffer.pool),
+                        text: "buffer \(buffer.name) is charged to pool \(buffer.pool), which is not known"))
+            }
+        }
         for job in jobs {
-            for (pool, size) in charges(job) {
+            for (pool, size) in charges(job) where size > 0 {
                 sums[pool] = sum(sums[pool, default: 0], size)
                 if !known.contains(pool) {
                     found.append(
@@ -108,7 +138,7 @@ package enum EngineChecks {
         let stage = name(of: buffer.stage)
 
         switch buffer.stage {
-        case .pending, .complete:
+        case .pending, .preparing, .complete:
             if buffer.created != nil { report(.bufferLeft, "\(stage), and its buffer is still there") }
         case .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .postRun, .postRunFailed, .stagingOut,
             .stageOutFailed, .teardown:
@@ -131,7 +161,9 @@ package enum EngineChecks {
         case .preRun(let step): [.paths, .preRun].contains(step.function) ? nil : step.function
         case .postRun(let step): step.function == .postRun ? nil : step.function
         case .stagingOut(let step): [.dataOut, .testDataOut].contains(step.function) ? nil : step.function
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .teardown, .complete: nil
+        case .pending, .preparing, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .teardown,
+            .complete:
+            nil
         }
     }
 
@@ -141,7 +173,7 @@ package enum EngineChecks {
         switch stage {
         case .stagingIn, .stageInFailed, .stagedIn:
             return job.state == .pending ? nil : "a job is staged in while it is pending"
-        case .pending:
+        case .pending, .preparing:
             return job.state == .pending ? nil : "a job that is not pending has been staged in"
         case .preRun:
             return job.state.isFinal ? "a job that is over is torn down" : nil
@@ -166,7 +198,7 @@ package enum EngineChecks {
             case (.some(let call), .some): return "call \(call) is under way and another is due"
             case (.some, nil), (nil, .some): return nil
             }
-        case .stageInFailed, .stagedIn:
+        case .stageInFailed, .stagedIn, .preparing:
             return saysWhy || job.isHeld || isPassDue ? nil : "it is not held and does not say why it waits"
         case .postRunFailed, .stageOutFailed:
             return saysWhy || job.isHeld ? nil : "it does not say why it waits"
@@ -203,7 +235,7 @@ package enum EngineChecks {
         switch stage {
         case .stagingIn(let step), .preRun(let step), .postRun(let step), .stagingOut(let step): [step.call].compact
         case .teardown(let teardown): [teardown.call, teardown.after].compact
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: []
+        case .pending, .preparing, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: []
         }
     }
 
@@ -212,7 +244,7 @@ package enum EngineChecks {
         switch stage {
         case .stagingIn(let step), .preRun(let step), .postRun(let step), .stagingOut(let step): step.callAt
         case .teardown(let teardown): teardown.callAt
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
+        case .pending, .preparing, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
         }
     }
 }

@@ -11,6 +11,8 @@ package enum Effect: Hashable, Sendable {
     case writeSymbols(UInt32, text: String)
     /// Empty, mode 0600: `paths` writes to it.
     case makePathFile(UInt32)
+    /// The file of `EnginePaths.nodes`, a name a line.
+    case writeNodes(UInt32, [String])
     case removeJobFiles(UInt32)
     case startStep(StepStart)
     /// All processes of the job.

@@ -129,8 +129,9 @@ extension Engine {
         switch stage {
         case nil, .complete:
             timers.add(now.adding(seconds: settings.minJobAgeSeconds), job: job.id)
-        case .pending:
+        case .pending, .preparing:
             change(job.id, at: now) { $0.buffer?.stage = .complete }
+            abandonPersistent(of: job.id)
             timers.add(now.adding(seconds: settings.minJobAgeSeconds), job: job.id)
         case .stagingIn, .stageInFailed, .stagedIn, .preRun, .running:
             tearDown(job.id, hurry: true, then: .end, at: now)
@@ -164,7 +165,7 @@ extension Engine {
         case .postRun, .stagingOut, .postRunFailed, .stageOutFailed:
             tearDown(job.id, hurry: true, then: .end, at: now)
             return nil
-        case nil, .pending, .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .teardown, .complete:
+        case nil, .pending, .preparing, .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .teardown, .complete:
             return .alreadyDone
         }
     }

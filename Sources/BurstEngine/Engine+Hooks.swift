@@ -46,6 +46,9 @@ extension Engine {
     mutating func callStep(_ id: UInt32, _ step: BufferWork.Step, at now: Timestamp) {
         guard let job = jobs[id], let work = job.buffer, settings.plugin != nil else { return }
         if step.function == .paths { out.effects.append(.makePathFile(id)) }
+        if step.function == .preRun, rules.plugin == .datawarp {
+            out.effects.append(.writeNodes(id, [settings.hostName]))
+        }
         let call = makeCall(step.function, for: .stage(id), job: job, at: now)
         var step = step
         step.call = call
@@ -66,7 +69,8 @@ extension Engine {
     // MARK: Answers
 
     mutating func hookEnded(
-        _ call: CallID, _ answer: HookAnswer, lines: [String], reading: PoolsReading?, at now: Timestamp
+        _ call: CallID, _ answer: HookAnswer, lines: [String], reading: PoolsReading?, site: SiteReading? = nil,
+        at now: Timestamp
     ) {
         // An answer of a call that we do not know is one of an earlier life: the store wrote it off.
         guard let purpose = calls.removeValue(forKey: call) else { return }
@@ -84,6 +88,9 @@ extension Engine {
                 reply(request, .status(rules.statusFailureText))
             }
         case .stage(let id): stageAnswered(id, call, answer, lines: lines, at: now)
+        case .site: siteAnswered(answer, site, at: now)
+        case .persistent(let name, let job): persistentAnswered(name, call, answer, for: job, at: now)
+        case .vestigial(let token): vestigialAnswered(token, answer)
         }
     }
 
@@ -104,8 +111,8 @@ extension Engine {
             callTeardown(id, at: now)
         case .teardown(let teardown) where teardown.call == call:
             teardownAnswered(job, teardown, answer, at: now)
-        case .pending, .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .postRun, .postRunFailed, .stagingOut,
-            .stageOutFailed, .teardown, .complete:
+        case .pending, .preparing, .stagingIn, .stageInFailed, .stagedIn, .preRun, .running, .postRun, .postRunFailed,
+            .stagingOut, .stageOutFailed, .teardown, .complete:
             break
         }
     }
@@ -434,7 +441,8 @@ extension Engine {
 extension Engine.CallPurpose {
     var jobID: UInt32? {
         switch self {
-        case .pools, .status: nil
+        case .pools, .status, .site, .vestigial: nil
+        case .persistent(_, let job): job
         case .submission(let submission): submission.job.id
         case .task(let id), .stage(let id): id
         }
@@ -447,7 +455,7 @@ extension BufferWork.Stage {
         switch self {
         case .stagingIn(let step), .preRun(let step), .postRun(let step), .stagingOut(let step): step.call
         case .teardown(let teardown): teardown.call
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
+        case .pending, .preparing, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .complete: nil
         }
     }
 
@@ -458,7 +466,9 @@ extension BufferWork.Stage {
         case .preRun: .preRun(step)
         case .postRun: .postRun(step)
         case .stagingOut: .stagingOut(step)
-        case .pending, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .teardown, .complete: self
+        case .pending, .preparing, .stageInFailed, .stagedIn, .running, .postRunFailed, .stageOutFailed, .teardown,
+            .complete:
+            self
         }
     }
 }

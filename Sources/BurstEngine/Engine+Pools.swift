@@ -38,6 +38,7 @@ extension Engine {
         guard !reading.pools.isEmpty else { return }
         let before = pools
         take(reading.pools, isFirst: !wasKnown)
+        askSessions(at: now)
         // A long queue is not walked for news that are none.
         if pools != before { wantPass(at: now) }
     }
@@ -100,6 +101,7 @@ extension Engine {
             let names = reported.map(\.name)
             pools = pools.enumerated().sorted { left, right in
                 func rank(_ place: Int, _ pool: EnginePool) -> (Int, Int) {
+                    if rules.plugin == .datawarp, pool.name == settings.plugin?.defaultPool { return (-1, 0) }
                     if listed.contains(pool.name) { return (0, place) }
                     return names.firstIndex(of: pool.name).map { (1, $0) } ?? (2, place)
                 }
@@ -107,6 +109,12 @@ extension Engine {
             }.map(\.element)
         }
         if pools != before { poolsChanged = true }
+    }
+
+    /// Datawarp's, for what names no pool (spec §5.5): the configured one, else the first that was reported.
+    package var defaultPool: String? {
+        guard let plugin = settings.plugin, rules.plugin == .datawarp else { return nil }
+        return plugin.defaultPool ?? pools.first?.name
     }
 
     mutating func configure(_ new: EngineSettings, at now: Timestamp) {

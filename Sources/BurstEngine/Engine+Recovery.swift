@@ -22,13 +22,14 @@ extension Engine {
             }
             recoverBuffer(job, at: now)
         }
+        recoverPersistent(at: now)
         wantPass(at: now)
     }
 
     private mutating func recoverBuffer(_ job: EngineJob, at now: Timestamp) {
         guard let work = job.buffer else { return }
         switch work.stage {
-        case .pending, .running, .complete, .postRunFailed, .stageOutFailed:
+        case .pending, .preparing, .running, .complete, .postRunFailed, .stageOutFailed:
             if case .postRunFailed = work.stage { restartStageOut(job.id, at: now) }
             if case .stageOutFailed = work.stage { restartStageOut(job.id, at: now) }
         case .stagingIn, .stagedIn, .stageInFailed:

@@ -6,11 +6,19 @@ extension Engine {
     package static let reservationsMax = 1000
 
     /// What `lua:pool3:2,pool1:3GB` sets aside of each pool.
-    package static func space(_ text: String) throws(SizeFault) -> [BufferWork.Request] {
+    /// - Parameter defaultPool: datawarp's, for an item that names none.
+    package static func space(
+        _ text: String, defaultPool: String? = nil
+    ) throws(SizeFault) -> [BufferWork.Request] {
         var space: [BufferWork.Request] = []
         for item in text.split(separator: ",") {
             var parts = item.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-            if let plugin = parts.first, ["lua", "burst_buffer/lua"].contains(plugin) { parts.removeFirst() }
+            if let first = parts.first,
+                BurstPlugin.allCases.contains(where: { first == $0.rawValue || first == $0.fullName })
+            {
+                parts.removeFirst()
+            }
+            if let defaultPool, parts.count == 1 { parts.insert(defaultPool, at: 0) }
             guard parts.count == 2, !parts[0].isEmpty else {
                 throw SizeFault(description: "BurstBuffer=\(item): names no pool and size: write lua:POOL:SIZE")
             }
@@ -27,7 +35,7 @@ extension Engine {
             let start = job.start ?? job.submitted
             let end = start.adding(seconds: job.timeLimitMinutes.map { Int($0) * 60 } ?? 365 * 86400)
             guard reservation.start < end, reservation.end > start else { continue }
-            guard let space = try? Self.space(reservation.burstBuffer) else { continue }
+            guard let space = try? Self.space(reservation.burstBuffer, defaultPool: defaultPool) else { continue }
             let kept = space.filter { $0.pool == pool }.reduce(UInt64(0)) { $0 + $1.size }
             // What its own jobs use already is no longer kept free.
             let used = jobs.values.filter { $0.reservation == reservation.name && $0.buffer?.created != nil }
@@ -85,7 +93,8 @@ extension Engine {
 
     private func fault(in text: String) -> String? {
         do throws(SizeFault) {
-            for item in try Self.space(text) where !pools.contains(where: { $0.name == item.pool }) {
+            for item in try Self.space(text, defaultPool: defaultPool)
+            where !pools.contains(where: { $0.name == item.pool }) {
                 return "BurstBuffer=\(text): no pool \(item.pool) is known"
             }
             return nil

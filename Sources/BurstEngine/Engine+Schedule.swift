@@ -62,7 +62,7 @@ extension Engine {
         // What an earlier run still has to do comes first.
         switch job.buffer?.stage {
         case .postRun, .stagingOut, .teardown, .postRunFailed, .stageOutFailed, .running, .preRun: return
-        case nil, .pending, .stagingIn, .stageInFailed, .stagedIn, .complete: break
+        case nil, .pending, .preparing, .stagingIn, .stageInFailed, .stagedIn, .complete: break
         }
         if let begin = job.begin, begin > now {
             waits(job.id, .beginTime, keepsText: true, at: now)
@@ -103,17 +103,14 @@ extension Engine {
         job = jobs[job.id] ?? job
         let expected = plan.start(of: job)
         switch job.buffer?.stage {
-        case .pending:
-            guard poolsKnown || job.buffer?.requests.isEmpty == true else {
+        case .pending, .preparing:
+            let needsPools = rules.plugin == .datawarp || job.buffer?.requests.isEmpty == false
+            guard poolsKnown || !needsPools else {
                 waits(job.id, .burstBufferResources, start: now.adding(seconds: 3600), at: now)
                 return
             }
-            switch fit(job) {
-            case .fits:
-                stageIn(job.id, start: expected, at: now)
-            case .waits: waits(job.id, .burstBufferResources, start: now, at: now)
-            case .exceeds: waits(job.id, .burstBufferResources, start: now.adding(seconds: 365 * 86400), at: now)
-            }
+            guard prepare(job.id, at: now), let ready = jobs[job.id], waitForSpace(ready, at: now) else { return }
+            stageIn(job.id, start: expected, at: now)
             return
         case .stagingIn:
             waits(job.id, .burstBufferStageIn, start: expected, at: now)
@@ -125,6 +122,9 @@ extension Engine {
                 $0.reasonText = nil
             }
             tearDown(job.id, hurry: true, then: .again, at: now)
+            return
+        case .stagedIn where job.nodes == 0:
+            endWithoutNodes(job.id, at: now)
             return
         case nil, .stagedIn, .preRun, .running, .postRun, .postRunFailed, .stagingOut, .stageOutFailed, .teardown,
             .complete:
@@ -162,7 +162,7 @@ extension Engine {
         }
     }
 
-    private mutating func waits(
+    mutating func waits(
         _ id: UInt32, _ reason: EngineJob.Reason, keepsText: Bool = false, start: Timestamp? = nil, at now: Timestamp
     ) {
         guard let job = jobs[id] else { return }
@@ -187,7 +187,7 @@ extension Engine {
 
     func fit(_ job: EngineJob) -> Fit {
         var fit = Fit.fits
-        for charge in job.buffer?.charges ?? [] {
+        for charge in job.buffer.map(space(of:)) ?? [] {
             guard let pool = pools.first(where: { $0.name == charge.pool }), charge.size <= pool.total else {
                 return .exceeds
             }
@@ -197,13 +197,51 @@ extension Engine {
         return fit
     }
 
+    /// What the job still takes of each pool: its buffer, and persistent ones that it is to create.
+    private func space(of work: BufferWork) -> [BufferWork.Request] {
+        var space = work.charges
+        for act in work.acts where act.verb == .create && !act.isDone && persistentBuffers[act.name] == nil {
+            guard let pool = act.pool else { continue }
+            if let index = space.firstIndex(where: { $0.pool == pool }) {
+                space[index].size &+= act.size
+            } else {
+                space.append(BufferWork.Request(pool: pool, size: act.size))
+            }
+        }
+        return space
+    }
+
+    /// - Returns: whether there is room now; else the job says that it waits.
+    mutating func waitForSpace(_ job: EngineJob, at now: Timestamp) -> Bool {
+        switch fit(job) {
+        case .fits: return true
+        case .waits: waits(job.id, .burstBufferResources, start: now, at: now)
+        case .exceeds: waits(job.id, .burstBufferResources, start: now.adding(seconds: 365 * 86400), at: now)
+        }
+        return false
+    }
+
+    /// Takes space of a pool; what the site says is free is less by as much until it says so anew (spec §6.1).
+    mutating func charge(_ name: String, _ size: UInt64) {
+        guard size > 0, let index = pools.firstIndex(where: { $0.name == name }) else { return }
+        pools[index].used += size
+        pools[index].reportedFree = pools[index].reportedFree.map { $0 - min($0, size) }
+        poolsChanged = true
+    }
+
+    /// Gives space back.
+    mutating func discharge(_ name: String, _ size: UInt64) {
+        guard size > 0, let index = pools.firstIndex(where: { $0.name == name }) else { return }
+        precondition(pools[index].used >= size, "more is given back to pool \(name) than was taken")
+        pools[index].used -= size
+        let total = pools[index].total
+        pools[index].reportedFree = pools[index].reportedFree.map { min(total, $0 &+ size) }
+        poolsChanged = true
+    }
+
     mutating func stageIn(_ id: UInt32, start: Timestamp, at now: Timestamp) {
         guard let work = jobs[id]?.buffer else { return }
-        for charge in work.charges {
-            guard let index = pools.firstIndex(where: { $0.name == charge.pool }) else { continue }
-            pools[index].used += charge.size
-            poolsChanged = true
-        }
+        for each in work.charges { charge(each.pool, each.size) }
         change(id, at: now) {
             $0.reason = .burstBufferStageIn
             $0.reasonText = nil
@@ -222,26 +260,22 @@ extension Engine {
         else { return true }
         let more = size - work.size
         guard pools[index].available >= more else { return false }
-        pools[index].used += more
-        poolsChanged = true
+        charge(name, more)
         return true
     }
 
     /// Gives the buffer's space back.
     mutating func release(_ work: BufferWork) {
         guard work.created != nil else { return }
-        for charge in work.charges {
-            guard let index = pools.firstIndex(where: { $0.name == charge.pool }) else { continue }
-            precondition(pools[index].used >= charge.size, "more is given back to pool \(charge.pool) than was taken")
-            pools[index].used -= charge.size
-            poolsChanged = true
-        }
+        for each in work.charges { discharge(each.pool, each.size) }
     }
 
     // MARK: Start
 
     private mutating func start(_ id: UInt32, at now: Timestamp) {
-        let hasBuffer = jobs[id]?.buffer != nil
+        let work = jobs[id]?.buffer
+        // The buffer of a job that only creates or destroys persistent ones needs no more.
+        let hasBuffer = work.map(rules.preparesScript) ?? false
         change(id, at: now) {
             $0.state = .running
             $0.start = now
@@ -256,9 +290,23 @@ extension Engine {
         }
         if hasBuffer {
             callStep(id, BufferWork.Step(.paths), at: now)
+        } else if work != nil {
+            runs(id, at: now)
         } else {
             launch(id, at: now)
         }
+    }
+
+    /// A job without nodes has done what it was for (spec §5.6).
+    private mutating func endWithoutNodes(_ id: UInt32, at now: Timestamp) {
+        change(id, at: now) {
+            $0.state = .completed
+            $0.start = now
+            $0.end = now
+            $0.reason = .none
+            $0.reasonText = nil
+        }
+        tearDown(id, hurry: true, then: .end, at: now)
     }
 
     mutating func launch(_ id: UInt32, at now: Timestamp) {

@@ -8,7 +8,8 @@ extension Engine {
     /// Drops them: their clients are told otherwise.
     package mutating func forgetEarlyRequests() { early = [] }
 
-    mutating func submit(_ order: SubmitOrder, by caller: Caller, _ request: RequestID, at now: Timestamp) {
+    mutating func submit(_ given: SubmitOrder, by caller: Caller, _ request: RequestID, at now: Timestamp) {
+        var order = given
         if settings.plugin != nil, !poolsKnown, poolsCall != nil, early.count < EngineLimits.earlySubmissionsMax {
             early.append(EarlySubmission(request: request, order: order, caller: caller))
             return
@@ -23,6 +24,9 @@ extension Engine {
                 throw SubmissionFault(
                     .pathnameTooLong,
                     ["the script has \(order.script.utf8.count) bytes: write at most \(EngineLimits.scriptBytesMax)"])
+            }
+            if rules.plugin == .datawarp, let option = order.burstBuffer {
+                order.burstBuffer = try BurstBufferOption.translated(option)
             }
             let job = try makeJob(order, by: caller, notes: &notes, at: now)
             if order.testOnly {
@@ -41,8 +45,8 @@ extension Engine {
             if let option = order.burstBuffer { script = BurstBufferOption.inserted(option, into: script) }
             out.effects.append(.writeJobFiles(job.id, script: script, environment: order.environment))
             let pending = PendingSubmission(request: request, caller: caller, job: job, notes: notes)
-            guard job.buffer != nil, settings.plugin != nil, poolsKnown else {
-                if job.buffer != nil { log(.info, "Burst buffer down, skip tests for JobId=\(job.id)") }
+            guard let work = job.buffer, settings.plugin != nil, poolsKnown, rules.preparesScript(work) else {
+                if job.buffer != nil, !poolsKnown { log(.info, "Burst buffer down, skip tests for JobId=\(job.id)") }
                 accept(pending, at: now)
                 return
             }
@@ -105,9 +109,13 @@ extension Engine {
                 .invalidPartitionName,
                 ["partition \(PlainText.quoted(partition)) is not configured: write \(settings.partition)"])
         }
-        let accepted = try checkBuffers(order, notes: &notes)
-        try Submission.checkNodes(order.nodes ?? 1, hasRequest: accepted != nil, isPart: order.array != nil)
-        guard order.nodes ?? 1 == 1 else {
+        let accepted = try checkBuffers(order, by: caller, notes: &notes)
+        // A job without nodes can do something to persistent buffers, and no more (spec §3.3).
+        let needsNone = rules.plugin == .datawarp && accepted?.requests.isEmpty == true && order.array == nil
+        if !needsNone {
+            try Submission.checkNodes(order.nodes ?? 1, hasRequest: accepted != nil, isPart: order.array != nil)
+        }
+        guard order.nodes ?? 1 <= 1 else {
             throw SubmissionFault(
                 .requestedNodeConfigUnavailable, ["\(order.nodes ?? 0) nodes are asked for: there is one"])
         }
@@ -116,6 +124,7 @@ extension Engine {
             priority: order.isHeld ? 0 : order.priority ?? 1, submitted: now)
         job.groupName = order.groupName
         job.partition = partition
+        job.nodes = order.nodes ?? 1
         job.tasks = order.tasks ?? 1
         job.cpusPerTask = order.cpusPerTask ?? 1
         guard job.tasks > 0 else { throw SubmissionFault(.badTaskCount) }
@@ -184,20 +193,25 @@ extension Engine {
         work.pool = accepted.pool
         work.size = accepted.size
         work.hasSymbols = accepted.hasSymbols
+        work.acts = accepted.acts
+        if !accepted.stagesOut { job.mailTypes.remove(.stageOut) }
         job.buffer = work
         if !order.isHeld { job.reason = .burstBufferResources }
     }
 
     private func checkBuffers(
-        _ order: SubmitOrder, notes: inout [String]
+        _ order: SubmitOrder, by caller: Caller, notes: inout [String]
     ) throws(SubmissionFault) -> Submission.Accepted? {
         // Without a plugin directives are plain comments (spec §1.7).
         guard let plugin = settings.plugin else { return nil }
         let known = pools.map {
             Submission.Pool(name: $0.name, granularity: $0.granularity, total: $0.isReported ? $0.total : nil)
         }
+        var rules = Submission.Rules(plugin)
+        rules.defaultPool = defaultPool
+        rules.allowsPersistent = plugin.allowsPersistent || caller.isOperator
         return try Submission.check(
-            .batch(script: order.script, option: order.burstBuffer), rules: Submission.Rules(plugin), pools: known,
+            .batch(script: order.script, option: order.burstBuffer), rules: rules, pools: known,
             ownerUserID: order.uid, warnings: &notes)
     }
 
@@ -242,7 +256,7 @@ extension Engine {
         job.buffer?.since = now
         change(id, at: now) { $0.arrayTasksLeft.removeAll { $0 == task } }
         out.effects.append(.linkJobFiles(from: id, to: job.id))
-        if job.buffer != nil, poolsKnown { job.flags.insert(.processing) }
+        if let work = job.buffer, poolsKnown, rules.preparesScript(work) { job.flags.insert(.processing) }
         keep(job, before: nil, at: now)
         if job.flags.contains(.processing) { callJobProcess(job, for: .task(job.id), at: now) }
     }

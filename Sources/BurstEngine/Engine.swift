@@ -8,6 +8,8 @@ package struct Engine: Sendable {
     /// In order of first report.
     package internal(set) var pools: [EnginePool] = []
     package internal(set) var reservations: [String: EngineReservation] = [:]
+    /// Datawarp's, by name.
+    package internal(set) var persistentBuffers: [String: PersistentBuffer] = [:]
     package internal(set) var nextJobID: UInt32 = 1
     var nextCallNumber: UInt64 = 1
 
@@ -24,6 +26,8 @@ package struct Engine: Sendable {
     package internal(set) var poolsKnown = false
     var nextPoolsAt: Timestamp?
     var poolsCall: CallID?
+    /// What datawarp's site said of itself.
+    var site = SiteState()
     var isStopping = false
     /// Submissions that came before the first answer of `pools` after the start: no pool could be checked yet.
     var early: [EarlySubmission] = []
@@ -47,6 +51,7 @@ package struct Engine: Sendable {
         package var jobs: [EngineJob] = []
         package var pools: [EnginePool] = []
         package var reservations: [EngineReservation] = []
+        package var persistentBuffers: [PersistentBuffer] = []
         package var nextJobID: UInt32 = 1
         /// Greater than that of every call in the history.
         package var nextCallNumber: UInt64 = 1
@@ -62,6 +67,12 @@ package struct Engine: Sendable {
         case task(UInt32)
         case stage(UInt32)
         case status(RequestID)
+        /// `show_instances` or `show_sessions`.
+        case site
+        /// A persistent buffer is created or destroyed, for a job.
+        case persistent(String, job: UInt32?)
+        /// The session of a job that nobody knows is torn down.
+        case vestigial(String)
     }
 
     /// A submission whose `job_process` runs.
@@ -84,6 +95,7 @@ package struct Engine: Sendable {
         jobs = JobTable(recovered.jobs)
         pools = recovered.pools
         reservations = Dictionary(uniqueKeysWithValues: recovered.reservations.map { ($0.name, $0) })
+        persistentBuffers = Dictionary(uniqueKeysWithValues: recovered.persistentBuffers.map { ($0.name, $0) })
         nextJobID = recovered.nextJobID
         nextCallNumber = recovered.nextCallNumber
         for job in recovered.jobs {
@@ -119,6 +131,8 @@ package struct Engine: Sendable {
             hookEnded(call, answer, lines: [], reading: reading, at: now)
         case .pathsRead(let call, let answer, let lines):
             hookEnded(call, answer, lines: lines, reading: nil, at: now)
+        case .siteRead(let call, let answer, let reading):
+            hookEnded(call, answer, lines: [], reading: nil, site: reading, at: now)
         case .stepStarted: break
         case .stepEnded(let job, let result): stepEnded(job, result, at: now)
         case .tick: break

@@ -36,6 +36,8 @@ package enum EngineEvent: Sendable {
     case hookEnded(CallID, HookAnswer)
     /// `pools` answered with a document that was read already.
     case poolsRead(CallID, HookAnswer, PoolsReading)
+    /// `show_instances` or `show_sessions` answered with a document that was read already.
+    case siteRead(CallID, HookAnswer, SiteReading)
     /// The lines of the path file after a successful `paths` (spec §4.7).
     case pathsRead(CallID, HookAnswer, lines: [String])
     /// The batch script runs.

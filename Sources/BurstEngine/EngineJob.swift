@@ -210,6 +210,8 @@ package struct BufferWork: Codable, Hashable, Sendable {
     package var pool: String?
     /// What `setup` gets and rows show: the sum of the requests, or what `real_size` said where that is more.
     package var size: UInt64 = 0
+    /// Datawarp: what is done to persistent buffers, before the job's own is set up.
+    package var acts: [PersistentAct] = []
     /// The directives hold symbols: hooks get a file with those replaced (spec §3.8).
     package var hasSymbols = false
 
@@ -251,8 +253,11 @@ package struct BufferWork: Codable, Hashable, Sendable {
     /// Where the life cycle stands. Next states stand at each; any state leads to `teardown` on a cancel that ends the
     /// job.
     package enum Stage: Codable, Hashable, Sendable {
-        /// Waits for space and its turn. Next: `stagingIn`.
+        /// Waits for space and its turn. Next: `stagingIn`, with datawarp `preparing`.
         case pending
+        /// Persistent buffers are created and destroyed, one after the other; then it waits as `pending` does. The calls
+        /// are those of the persistent buffers. Next: itself, `pending`, `stagingIn`.
+        case preparing(Preparation)
         /// `setup`, `data_in`, `test_data_in`, `real_size` in turn. Next: itself, `stagedIn`, `stageInFailed`.
         case stagingIn(Step)
         /// Held until released or cancelled; the buffer is kept. Next: `teardown`.
@@ -271,7 +276,7 @@ package struct BufferWork: Codable, Hashable, Sendable {
         case stagingOut(Step)
         /// As `postRunFailed`.
         case stageOutFailed
-        /// `job_teardown`, up to three times. Next: itself, `complete`.
+        /// `job_teardown`, up to three times with lua, as often as it takes with datawarp. Next: itself, `complete`.
         case teardown(Teardown)
         /// The buffer is gone. Next: `pending`, if the job is requeued.
         case complete
@@ -280,6 +285,10 @@ package struct BufferWork: Codable, Hashable, Sendable {
         package var state: BufferState {
             switch self {
             case .pending: .pending
+            case .preparing(.allocating): .allocating
+            case .preparing(.allocated): .allocated
+            case .preparing(.deleting): .deleting
+            case .preparing(.deleted): .deleted
             case .stagingIn, .stageInFailed: .stagingIn
             case .stagedIn: .stagedIn
             case .preRun: .preRun
@@ -290,6 +299,11 @@ package struct BufferWork: Codable, Hashable, Sendable {
             case .complete: .complete
             }
         }
+    }
+
+    /// What a job does to persistent buffers: the first that is not done, or what has been done last.
+    package enum Preparation: String, Codable, Sendable {
+        case allocating, allocated, deleting, deleted
     }
 
     /// A hook that is under way, or about to be called.

@@ -91,6 +91,8 @@ package enum EngineLimits {
     /// With datawarp the pause grows from the one to the other; it is tried for ever (spec §10, Q17).
     package static let teardownPauseSecondsMin = 5
     package static let teardownPauseSecondsMax = 300
+    /// A persistent buffer that the site's sessions lack for longer is forgotten (spec §5.7).
+    package static let missingSessionSeconds = 60
     /// Seconds after which a requeued job may start again: two minutes and the rounding of Slurm's minute (spec §7.3).
     package static let requeueDelaySeconds = 121
     /// Seconds after which a job may be staged again that a restart interrupted (spec §7.3).

@@ -1,3 +1,5 @@
+package import BurstModel
+
 /// A hook: a function of `burst_buffer.lua` (spec §4.2), whose name there is the raw value, or a function of
 /// `dw_wlm_cli` (spec §5.2).
 package enum HookFunction: String, Codable, CaseIterable, Sendable {
@@ -194,4 +196,32 @@ package struct PoolsReading: Hashable, Sendable {
         self.pools = pools
         self.faults = faults
     }
+}
+
+/// A session as `show_sessions` names it (spec §5.3).
+package struct ReportedSession: Hashable, Sendable {
+    package var id: Int64
+    /// A job's number, or the name of a persistent buffer.
+    package var token: String
+    package var uid: UInt32
+    package var userName: String
+    /// Nil where the answer has none.
+    package var created: Timestamp?
+
+    package init(id: Int64, token: String, uid: UInt32, userName: String, created: Timestamp? = nil) {
+        self.id = id
+        self.token = token
+        self.uid = uid
+        self.userName = userName
+        self.created = created
+    }
+}
+
+/// What a document about the site said. With a fault in the document as a whole there is none: what was known stays.
+package enum SiteReading: Hashable, Sendable {
+    /// Bytes of all instances of each session.
+    case instances([Int64: UInt64])
+    case sessions([ReportedSession])
+    /// It could not be read: why, a line each.
+    case unreadable([String])
 }

@@ -21,6 +21,8 @@ package struct PersistentBuffer: Codable, Hashable, Sendable, Identifiable {
     package var jobID: UInt32?
     /// Calls that failed since its destruction was asked for.
     package var failures = 0
+    /// When its destruction is tried again.
+    package var callAt: Timestamp?
     /// Its destruction gives data up that is not staged out.
     package var isHurried = false
     /// When the site's list of sessions lacked it for the first time in a row; nil: it does not.

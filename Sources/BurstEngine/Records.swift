@@ -8,6 +8,9 @@ package enum Record: Hashable, Sendable {
     case forget(UInt32)
     /// All pools as they are now: used and totals survive a restart (names in order of first report).
     case pools([EnginePool])
+    /// A persistent buffer as it is now, new or changed.
+    case persistent(PersistentBuffer)
+    case forgetPersistent(String)
     case reservation(EngineReservation)
     case forgetReservation(String)
     /// The next job's id.

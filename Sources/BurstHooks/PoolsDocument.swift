@@ -112,7 +112,7 @@ package enum PoolsDocument {
         return entry
     }
 
-    private static func string(_ value: OpaquePointer?) -> String {
+    static func string(_ value: OpaquePointer?) -> String {
         guard let bytes = json_object_get_string(value) else { return "" }
         let count = Int(json_object_get_string_len(value))
         return bytes.withMemoryRebound(to: UInt8.self, capacity: count) {
@@ -120,13 +120,13 @@ package enum PoolsDocument {
         }
     }
 
-    private static func shown(_ bytes: [UInt8]) -> String {
+    static func shown(_ bytes: [UInt8]) -> String {
         let text = line(String(decoding: bytes.prefix(shownMax), as: UTF8.self))
         return bytes.count > shownMax ? text + "..." : text
     }
 
     /// In one line.
-    private static func line(_ text: String) -> String {
+    static func line(_ text: String) -> String {
         var line = ""
         for scalar in text.unicodeScalars {
             switch scalar {

@@ -11,6 +11,7 @@ enum Schema {
         migrator.registerMigration("schema 1") { database in
             for sql in first { try database.execute(sql: sql) }
         }
+        migrator.registerMigration("persistent buffers") { try $0.execute(sql: persistentTable) }
         return migrator
     }()
 
@@ -40,6 +41,20 @@ enum Schema {
           started INTEGER,             -- or expected to start
           ended INTEGER,
           job TEXT NOT NULL            -- all of the job, JSON
+        ) STRICT
+        """
+
+    static let persistentTable = """
+        CREATE TABLE persistent_buffers (
+          -- Persistent buffers of datawarp as they are now.
+          name TEXT PRIMARY KEY,
+          uid INTEGER NOT NULL,        -- the owner's user id
+          user TEXT NOT NULL,          -- and name
+          pool TEXT NOT NULL,
+          size ANY NOT NULL,           -- bytes; text where it is above 9223372036854775807
+          state TEXT NOT NULL,         -- allocating, allocated, deleting
+          created INTEGER NOT NULL,    -- milliseconds since 1970 UTC
+          buffer TEXT NOT NULL         -- all of it, JSON
         ) STRICT
         """
 

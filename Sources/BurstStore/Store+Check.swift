@@ -74,12 +74,12 @@ extension Store {
     ///
     /// - Parameter jobFolders: the jobs that have a folder (`JobFolders.ids`); nil: folders are not looked at.
     package func check(jobFolders: Set<UInt32>? = nil) throws(StoreFault) -> [Finding] {
-        let (damage, rows, pools) = try guarded {
+        let (damage, rows, pools, persistent) = try guarded {
             try reader.read { database in
                 let reading = Reading(database, at: path)
                 return (
                     try String.fetchAll(database, sql: "PRAGMA integrity_check(20)").filter { $0 != "ok" },
-                    try reading.jobs(), try reading.pools()
+                    try reading.jobs(), try reading.pools(), try reading.persistentBuffers()
                 )
             }
         }
@@ -91,7 +91,7 @@ extension Store {
                     repair: .setAside(job: row.id)))
         }
         let jobs = rows.compactMap(\.job)
-        findings += EngineChecks.faults(jobs: jobs, pools: pools).map(Self.finding)
+        findings += EngineChecks.faults(jobs: jobs, pools: pools, persistent: persistent).map(Self.finding)
         if let jobFolders { findings += Self.folders(jobFolders, jobs, all: Set(rows.map(\.id))) }
         return findings
     }
@@ -139,7 +139,7 @@ extension Store {
         case (.bufferLeft, let id?):
             return Finding(text, advice: "--repair gives its space back", repair: .clearCreated(job: id))
         case (.poolUnknown, _):
-            return Finding(text, advice: "slurm_bb_pools must name the pool again")
+            return Finding(text, advice: "the site must name the pool again")
         case (_, let id?):
             return Finding(text, advice: "see burst history --job \(id), then scancel --hurry \(id)")
         case (_, nil):
@@ -211,7 +211,9 @@ extension Store {
         let scribe = Scribe(database)
         try scribe.write(.job(job))
         // The sums of what is there now.
-        let faults = EngineChecks.faults(jobs: try reading.jobs().compactMap(\.job), pools: try reading.pools())
+        let faults = EngineChecks.faults(
+            jobs: try reading.jobs().compactMap(\.job), pools: try reading.pools(),
+            persistent: try reading.persistentBuffers())
         for case .poolUsed(let pool, let sum) in faults.map(\.kind) {
             try database.execute(sql: "UPDATE pools SET used = ? WHERE name = ?", arguments: [quantity(sum), pool])
         }

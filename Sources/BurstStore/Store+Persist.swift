@@ -42,6 +42,8 @@ struct Scribe {
         case .job(let job): try write(job)
         case .forget(let id): try run("DELETE FROM jobs WHERE id = ?", [Int64(id)])
         case .pools(let pools): try write(pools)
+        case .persistent(let buffer): try write(buffer)
+        case .forgetPersistent(let name): try run("DELETE FROM persistent_buffers WHERE name = ?", [name])
         case .reservation(let reservation): try write(reservation)
         case .forgetReservation(let name): try run("DELETE FROM reservations WHERE name = ?", [name])
         case .nextJobID(let id):
@@ -89,6 +91,18 @@ struct Scribe {
                     pool.reportedFree.map(quantity), pool.isReported,
                 ])
         }
+    }
+
+    private func write(_ buffer: PersistentBuffer) throws {
+        try run(
+            """
+            INSERT OR REPLACE INTO persistent_buffers(name, uid, user, pool, size, state, created, buffer)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                buffer.name, Int64(buffer.uid), buffer.userName, buffer.pool, quantity(buffer.size),
+                buffer.state.shown.name, buffer.created.milliseconds, try json(buffer),
+            ])
     }
 
     private func write(_ reservation: EngineReservation) throws {

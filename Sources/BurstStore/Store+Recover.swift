@@ -41,6 +41,7 @@ struct Reading {
         }
         state.pools = try pools()
         state.reservations = try reservations()
+        state.persistentBuffers = try persistentBuffers()
         let counted = try Int64.fetchOne(database, sql: "SELECT value FROM counters WHERE name = 'next_job_id'")
         let last = state.jobs.last?.id ?? 0
         state.nextJobID = counted.flatMap(UInt32.init(exactly:)) ?? (last == .max ? 1 : last + 1)
@@ -100,6 +101,17 @@ struct Reading {
             return EnginePool(
                 name: name, granularity: try number(1), total: try number(2), used: try number(3),
                 reportedFree: (row[4] as DatabaseValue).isNull ? nil : try number(4), isReported: row[5])
+        }
+    }
+
+    func persistentBuffers() throws -> [PersistentBuffer] {
+        let rows = try Row.fetchAll(database, sql: "SELECT name, buffer FROM persistent_buffers ORDER BY name")
+        return try rows.map { row in
+            let name: String = row[0]
+            guard let buffer = try? JSONDecoder().decode(PersistentBuffer.self, from: Data((row[1] as String).utf8)),
+                buffer.name == name
+            else { throw unreadable("persistent_buffers", "buffer \(name)") }
+            return buffer
         }
     }
 

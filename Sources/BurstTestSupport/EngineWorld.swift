@@ -15,6 +15,8 @@ package final class EngineWorld {
         package var end: HookAnswer.End
         /// What `pools` reports.
         package var pools: [ReportedPool] = []
+        /// What `show_instances` and `show_sessions` report.
+        package var site: SiteReading?
 
         package init(milliseconds: Int64 = 10, end: HookAnswer.End = .success(message: nil), pools: [ReportedPool] = [])
         {
@@ -29,6 +31,7 @@ package final class EngineWorld {
         package var jobs: [UInt32: EngineJob] = [:]
         package var pools: [EnginePool] = []
         package var reservations: [String: EngineReservation] = [:]
+        package var persistentBuffers: [String: PersistentBuffer] = [:]
         package var nextJobID: UInt32 = 1
         package var nextCallNumber: UInt64 = 1
 
@@ -38,6 +41,8 @@ package final class EngineWorld {
                 case .job(let job): jobs[job.id] = job
                 case .forget(let id): jobs[id] = nil
                 case .pools(let all): pools = all
+                case .persistent(let buffer): persistentBuffers[buffer.name] = buffer
+                case .forgetPersistent(let name): persistentBuffers[name] = nil
                 case .reservation(let reservation): reservations[reservation.name] = reservation
                 case .forgetReservation(let name): reservations[name] = nil
                 case .nextJobID(let id): nextJobID = id
@@ -52,6 +57,7 @@ package final class EngineWorld {
             recovered.jobs = jobs.values.sorted { $0.id < $1.id }
             recovered.pools = pools
             recovered.reservations = reservations.values.sorted { $0.name < $1.name }
+            recovered.persistentBuffers = persistentBuffers.values.sorted { $0.name < $1.name }
             recovered.nextJobID = nextJobID
             recovered.nextCallNumber = nextCallNumber
             return recovered
@@ -223,8 +229,9 @@ package final class EngineWorld {
         case .killCall(let id):
             guard let index = coming.firstIndex(where: { $0.call == id }) else { return }
             let item = coming.remove(at: index)
-            // A call in process ends by itself.
-            if calls.first(where: { $0.id == id })?.function.runsInProcess == true {
+            // A call in process ends by itself; with datawarp none is.
+            let isInProcess = calls.first { $0.id == id }?.function.runsInProcess == true
+            if isInProcess, settings.plugin?.name == BurstPlugin.lua.rawValue {
                 coming.append(item)
             } else {
                 schedule(.hookEnded(id, HookAnswer(end: .killed)), at: now.adding(milliseconds: 5), call: id)
@@ -240,7 +247,7 @@ package final class EngineWorld {
         case .mail(let mail): mails.append(mail)
         case .reply(let request, let reply): replies[request] = reply
         case .log(let line): log.append(line)
-        case .writeJobFiles, .linkJobFiles, .writeSymbols, .makePathFile, .removeJobFiles: break
+        case .writeJobFiles, .linkJobFiles, .writeSymbols, .makePathFile, .writeNodes, .removeJobFiles: break
         }
         // Ended scripts are told once.
         steps = steps.filter { job, _ in
@@ -269,6 +276,8 @@ package final class EngineWorld {
             switch call.function {
             case .pools: .poolsRead(call.id, answer, PoolsReading(pools: plan.pools))
             case .paths: .pathsRead(call.id, answer, lines: [])
+            case .showInstances, .showSessions:
+                plan.site.map { .siteRead(call.id, answer, $0) } ?? .hookEnded(call.id, answer)
             default: .hookEnded(call.id, answer)
             }
         schedule(event, at: at, call: call.id)

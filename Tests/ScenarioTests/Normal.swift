@@ -66,7 +66,7 @@ enum Normal {
 
     private static func job(of call: String) -> Int? {
         if call.hasPrefix("| get_status(") || call.hasPrefix("| (") { return nil }
-        let first = call.firstMatch(of: /^\| [a-z_]+\("([0-9]+)"/).flatMap { Int($0.output.1) }
+        let first = call.firstMatch(of: /^\| [a-z_]+\((?:"--token", )?"([0-9]+)"/).flatMap { Int($0.output.1) }
         return first ?? call.firstMatch(of: /job\.([0-9]+)\//).flatMap { Int($0.output.1) }
     }
 
@@ -94,8 +94,8 @@ enum Normal {
             guard let space = line.firstIndex(of: " ") else { continue }
             var call = normal(String(line[line.index(after: space)...]))
             let job = call.firstMatch(of: /job\.([0-9]+)\/(script|path)/).flatMap { Int($0.output.1) }
-            let first = call.firstMatch(of: /^[a-z_]+\("([0-9]+)"/).flatMap { Int($0.output.1) }
-            call.replace(/"[^"]*\/job\.([0-9]+)\/(script|path)"/) { "\"STATE/job.\($0.output.1)/\($0.output.2)\"" }
+            let first = call.firstMatch(of: /^[a-z_]+\((?:"--token", )?"([0-9]+)"/).flatMap { Int($0.output.1) }
+            call.replace(/"[^"]*\/job\.([0-9]+)\/(script|path|client_nids)"/) { "\"STATE/job.\($0.output.1)/\($0.output.2)\"" }
             byJob[call.hasPrefix("get_status(") ? 0 : first ?? job ?? 0, default: []].append("| " + call)
         }
         return byJob.keys.sorted().flatMap { byJob[$0] ?? [] }

@@ -72,7 +72,9 @@ struct Player {
             }
         case .untilCalls(let hook, let job, let count):
             let holds = Wait.until(seconds: limit, every: 0.1) {
-                Normal.calls(stage.read(Self.calls)).count { $0.hasPrefix("| \(hook)(\"\(job)\"") } >= count
+                Normal.calls(stage.read(Self.calls)).count { call in
+                    ["\"\(job)\"", "\"--token\", \"\(job)\""].contains { call.hasPrefix("| \(hook)(\($0)") }
+                } >= count
             }
             if !holds { faults.append("line \(entry.line): \(hook) was not called \(count) times for job \(job)") }
         case .eventually(let name, let commands): try eventually(name, commands, at: entry.line)

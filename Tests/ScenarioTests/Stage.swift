@@ -24,6 +24,10 @@ extension ScenarioStage {
             let script = Fixtures.bytes(of: Fixtures.top + "/Tests/Reference/scenario.lua")
             try write(script, to: Room.home + "/etc/burst_buffer.lua")
             try write(script, to: Room.home + "/data/good.lua")
+            let program = Fixtures.bytes(of: Fixtures.top + "/Tests/Reference/scenario-dw")
+            for name in ["dw_wlm_cli", "dwstat"] {
+                try write(program, to: Room.home + "/bin/" + name, mode: "0755")
+            }
             if read(Room.home + "/etc/burst_buffer.conf").isEmpty {
                 try write([], to: Room.home + "/etc/burst_buffer.conf")
             }

@@ -1,10 +1,12 @@
+import BurstEngine
 import BurstTestSupport
 import Testing
 
 /// A few lives by chance, with every promise checked after every decision; `engine-simulation` runs the many.
 @Suite struct SimulationTests {
-    @Test func noLifeBreaksAPromise() {
-        let lives = (1...100).map { Simulation(seed: $0) }
+    @Test(arguments: BurstPlugin.allCases)
+    func noLifeBreaksAPromise(plugin: BurstPlugin) {
+        let lives = (1...100).map { Simulation(seed: $0, plugin: plugin) }
         #expect(lives.compactMap(\.broken).isEmpty)
         // Chance that does nothing would find nothing.
         #expect(lives.reduce(0) { $0 + $1.decisions } > 10_000)

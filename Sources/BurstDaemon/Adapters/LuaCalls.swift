@@ -2,25 +2,25 @@ package import BurstEngine
 import BurstHooks
 import Synchronization
 
+/// Whoever waits for a call's answer.
+final class CallAnswers: Sendable {
+    private let waiting = Mutex<[CallID: CheckedContinuation<HookAnswer, Never>]>([:])
+
+    func wait(for call: CallID, _ continuation: CheckedContinuation<HookAnswer, Never>) {
+        waiting.withLock { $0[call] = continuation }
+    }
+
+    func came(_ call: CallID, _ answer: HookAnswer) {
+        waiting.withLock { $0.removeValue(forKey: call) }?.resume(returning: answer)
+    }
+}
+
 /// The hooks of `burst_buffer.lua` behind the driver's door.
 package final class LuaCalls: Hooks {
     private let runner: LuaHooks
-    private let answers: Answers
+    private let answers: CallAnswers
     private let script: String
     private let cluster: String
-
-    /// Whoever waits for a call's answer.
-    private final class Answers: Sendable {
-        private let waiting = Mutex<[CallID: CheckedContinuation<HookAnswer, Never>]>([:])
-
-        func wait(for call: CallID, _ continuation: CheckedContinuation<HookAnswer, Never>) {
-            waiting.withLock { $0[call] = continuation }
-        }
-
-        func came(_ call: CallID, _ answer: HookAnswer) {
-            waiting.withLock { $0.removeValue(forKey: call) }?.resume(returning: answer)
-        }
-    }
 
     /// - Parameters:
     ///   - script: `burst_buffer.lua`, read anew for each call.
@@ -30,7 +30,7 @@ package final class LuaCalls: Hooks {
         script: String, cluster: String, scriptd: String?, record: String? = nil,
         log: @escaping @Sendable (HookLogLine) -> Void
     ) throws(StateFault) {
-        let answers = Answers()
+        let answers = CallAnswers()
         do throws(LuaHooks.Fault) {
             runner = try LuaHooks(
                 script: script, clusterName: cluster, scriptd: scriptd, record: record, log: log,

@@ -16,6 +16,11 @@ struct DataWarpRules: PluginRules {
         }
     }
 
+    /// Not of a job that only creates or destroys persistent buffers (spec §5.6).
+    func preparesScript(_ work: BufferWork) -> Bool {
+        !work.requests.isEmpty || work.acts.contains { $0.verb == .use }
+    }
+
     /// Spec §5.2; the order of the words is Slurm's, since scripts in use count them.
     func arguments(
         of function: HookFunction, for job: EngineJob, isHurried: Bool, _ settings: EngineSettings

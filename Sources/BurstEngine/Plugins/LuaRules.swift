@@ -15,6 +15,8 @@ struct LuaRules: PluginRules {
         }
     }
 
+    func preparesScript(_ work: BufferWork) -> Bool { true }
+
     /// Spec §4.2, the column of 26.05.
     func arguments(
         of function: HookFunction, for job: EngineJob, isHurried: Bool, _ settings: EngineSettings

@@ -6,6 +6,9 @@ protocol PluginRules: Sendable {
     /// The hook behind this one in the same part of the life (stage-in, pre-run, stage-out); nil: that part is over.
     func next(after function: HookFunction, for work: BufferWork) -> HookFunction?
 
+    /// The job's script has something of a burst buffer to itself: job_process, paths and pre_run are for it.
+    func preparesScript(_ work: BufferWork) -> Bool
+
     /// - Parameter isHurried: of a teardown: the user gave the data up.
     func arguments(
         of function: HookFunction, for job: EngineJob, isHurried: Bool, _ settings: EngineSettings

@@ -25,6 +25,10 @@ package enum Submission {
         /// Nil: everybody.
         package var allowedUserIDs: Set<UInt32>?
         package var deniedUserIDs: Set<UInt32>
+        /// Datawarp: what a line without `pool=` means; nil: no pool is known.
+        package var defaultPool: String?
+        /// Datawarp: whoever submits may create and destroy persistent buffers.
+        package var allowsPersistent = false
         /// Refuse what is larger than its whole pool; Slurm lets it wait for ever (spec §10, Q4).
         package var refusesTooLarge = true
 
@@ -52,11 +56,17 @@ package enum Submission {
         /// A pool and a rounded size for each line with a capacity, in their order.
         package var requests: [BufferWork.Request] = []
         package var hasSymbols = false
+        /// Datawarp: what is done to persistent buffers.
+        package var acts: [PersistentAct] = []
+        /// Datawarp: the pool of a buffer without a size.
+        package var defaultPool: String?
+        /// A line asks for it: only then is a mail sent about it. Always so with lua.
+        package var stagesOut = true
         /// For the one who submits; the job is accepted.
         package var warnings: [String] = []
 
         /// The pool that `setup` is told: that of the last line with a capacity (spec §3.1).
-        package var pool: String? { requests.last?.pool }
+        package var pool: String? { requests.last?.pool ?? defaultPool }
 
         /// The sum that `setup` is told.
         package var size: UInt64 { requests.reduce(0) { $0 + $1.size } }
@@ -90,6 +100,10 @@ package enum Submission {
     package static func check(
         _ source: Source, rules: Rules, pools: [Pool], ownerUserID: UInt32, warnings: inout [String]
     ) throws(SubmissionFault) -> Accepted? {
+        if rules.pluginName == BurstPlugin.datawarp.rawValue {
+            return try checkDataWarp(
+                source, rules: rules, pools: pools, ownerUserID: ownerUserID, warnings: &warnings)
+        }
         let scan: DirectiveScan
         let spec: String?
         switch source {
@@ -137,32 +151,110 @@ package enum Submission {
         // Slurm checks no pool on a line without capacity (spec §10, Q21).
         for (number, name) in read.poolsOnly { _ = try pool(name, number) }
         var checked: [BufferWork.Request] = []
-        var sums: [String: UInt64] = [:]
-        var all: UInt64 = 0
+        var sums = Sums()
         for request in read.requests {
             let place = scan.place(request.number)
-            let name = request.pool ?? ""
-            let pool = try pool(name, request.number)
-            let asked = "capacity=\(PlainText.oneLine(request.sizeText))"
-            guard let size = SizeText.rounded(request.size, granularity: pool.granularity) else {
-                throw refuse("\(place): \(asked) exceeds 64 bits when rounded to \(name)'s granularity: write less")
+            let pool = try pool(request.pool ?? "", request.number)
+            do throws(SizeFault) {
+                let size = try sums.add(request.size, request.sizeText, to: pool, rules)
+                checked.append(BufferWork.Request(pool: pool.name, size: size))
+            } catch {
+                throw refuse("\(place): \(error)")
             }
-            let (sum, over) = sums[name, default: 0].addingReportingOverflow(size)
-            let (total, overAll) = all.addingReportingOverflow(size)
-            guard !over, !overAll else { throw refuse("\(place): \(asked): the sum exceeds 64 bits: write less") }
-            if rules.refusesTooLarge, let most = pool.total, sum > most {
-                throw refuse(
-                    "\(place): \(asked): pool \(name) has \(Amount.slurmText(most)) in all: write at most that")
-            }
-            sums[name] = sum
-            all = total
-            checked.append(BufferWork.Request(pool: name, size: size))
         }
         return checked
     }
 
-    private static func known(_ pools: [Pool]) -> String {
-        if pools.isEmpty { return "no pool is known, slurm_bb_pools has not named any" }
+    /// What the lines so far ask for, rounded, by pool and in all.
+    private struct Sums {
+        private var byPool: [String: UInt64] = [:]
+        private var all: UInt64 = 0
+
+        /// - Returns: the size in whole granules.
+        mutating func add(_ size: UInt64, _ text: String, to pool: Pool, _ rules: Rules) throws(SizeFault) -> UInt64 {
+            let asked = "capacity=\(PlainText.oneLine(text))"
+            guard let size = SizeText.rounded(size, granularity: pool.granularity) else {
+                throw SizeFault(
+                    description:
+                        "\(asked) exceeds 64 bits when rounded to \(pool.name)'s granularity: write less")
+            }
+            let (sum, over) = byPool[pool.name, default: 0].addingReportingOverflow(size)
+            let (total, overAll) = all.addingReportingOverflow(size)
+            guard !over, !overAll else {
+                throw SizeFault(description: "\(asked): the sum exceeds 64 bits: write less")
+            }
+            if rules.refusesTooLarge, let most = pool.total, sum > most {
+                throw SizeFault(
+                    description:
+                        "\(asked): pool \(pool.name) has \(Amount.slurmText(most)) in all: write at most that")
+            }
+            byPool[pool.name] = sum
+            all = total
+            return size
+        }
+    }
+
+    // MARK: DataWarp
+
+    private static func checkDataWarp(
+        _ source: Source, rules: Rules, pools: [Pool], ownerUserID: UInt32, warnings: inout [String]
+    ) throws(SubmissionFault) -> Accepted? {
+        var script: String
+        var inserted = 0..<0
+        switch source {
+        case .batch(let text, let option):
+            script = text
+            if let option {
+                try BurstBufferOption.checkForScript(option, directive: "DW")
+                script = BurstBufferOption.inserted(option, into: text)
+                inserted = BurstBufferOption.lines(of: option, in: text)
+            }
+        case .interactive(let option):
+            script = BurstBufferOption.interactiveScript(option)
+            inserted = 2..<Int.max
+        }
+        let read = try DataWarpDirectives(script: script, inserted: inserted)
+        warnings += read.warnings
+        guard let spec = read.spec else { return nil }
+        // Said as what it is, wherever it stands (spec §10, Q40).
+        if let persistent = read.persistent, !rules.allowsPersistent {
+            throw SubmissionFault(
+                .burstBufferPermission,
+                [
+                    "burst_buffer/datawarp: \(persistent.place): User \(ownerUserID) disabled from "
+                        + "\(persistent.verb) persistent burst buffer"
+                ])
+        }
+        var accepted = Accepted(spec: spec, hasSymbols: read.hasSymbols)
+        accepted.acts = read.acts
+        accepted.defaultPool = rules.defaultPool
+        accepted.stagesOut = read.stagesOut
+        var sums = Sums()
+        for request in read.requests {
+            guard let pool = pools.first(where: { $0.name == request.pool ?? rules.defaultPool }) else {
+                let name = PlainText.oneLine(request.pool ?? rules.defaultPool ?? "")
+                throw DataWarpDirectives.refusal(
+                    "\(request.place): Invalid pool requested (\(name)): " + known(pools, by: "dw_wlm_cli"))
+            }
+            do throws(SizeFault) {
+                let size = try sums.add(request.size, request.text, to: pool, rules)
+                if let act = request.act {
+                    accepted.acts[act].pool = pool.name
+                    accepted.acts[act].size = size
+                } else {
+                    accepted.requests.append(BufferWork.Request(pool: pool.name, size: size))
+                }
+            } catch {
+                throw DataWarpDirectives.refusal("\(request.place): \(error)")
+            }
+        }
+        accepted.warnings = warnings
+        try checkOwner(ownerUserID, rules: rules)
+        return accepted
+    }
+
+    private static func known(_ pools: [Pool], by who: String = HookFunction.pools.rawValue) -> String {
+        if pools.isEmpty { return "no pool is known, \(who) has not named any" }
         let names = pools.prefix(20).map(\.name).joined(separator: ", ")
         return "write one of \(names)" + (pools.count > 20 ? " and \(pools.count - 20) more" : "")
     }

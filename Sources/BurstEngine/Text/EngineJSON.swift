@@ -114,7 +114,7 @@ extension EngineText {
             free: Amount(pool.available), used: Amount(pool.used))
         object.field("plugin", plugin)
         object.field("name", pool.name)
-        object.field("default", plugin == "datawarp" && pool.name == pools.first?.name)
+        object.field("default", pool.name == defaultPool)
         object.field("unit", shown.countsBytes ? "bytes" : "units")
         object.field("granularity", pool.granularity)
         object.field("total", pool.total)
@@ -123,7 +123,8 @@ extension EngineText {
         object.field("drained", shown.drainedAmount.value)
         object.field("largest_request", shown.largestRequest.value)
         object.field("reported", pool.isReported)
-        object.field("buffers", jobs.count { $0.buffer?.created != nil && $0.buffer?.pool == pool.name })
+        let ofJobs = jobs.count { $0.buffer?.created != nil && $0.buffer?.pool == pool.name }
+        object.field("buffers", ofJobs + persistent.count { $0.pool == pool.name })
         object.object("text") { text in
             text.field("granularity", shown.granularity.text)
             text.field("total", shown.total.text)
@@ -133,6 +134,10 @@ extension EngineText {
     }
 
     private func buffer(_ object: inout JSONWriter, _ place: Int) {
+        if let buffer = persistent(at: place) {
+            named(&object, buffer)
+            return
+        }
         let job = jobs[place]
         guard let work = job.buffer else { return }
         object.field("plugin", settings.plugin?.name)
@@ -148,11 +153,33 @@ extension EngineText {
         object.field("qos", job.qos)
         object.field("pool", work.pool)
         object.field("size", work.size)
-        object.field("state", settings.plugin.map { Self.rowState(work.stage, $0).name })
+        object.field("state", settings.plugin.map { Self.rowState(work, $0).name })
         object.field("created_at", work.created?.rfc3339)
         object.field("state_age_seconds", max(0, now.seconds(since: work.since)))
         object.field("job_state", job.shownState.name)
         object.field("job_buffer_state", work.stage.state.name)
         object.field("reason", job.shownReason)
+    }
+
+    private func named(_ object: inout JSONWriter, _ buffer: PersistentBuffer) {
+        object.field("plugin", settings.plugin?.name)
+        object.field("id", buffer.name)
+        object.field("job_id", UInt32?.none)
+        object.field("array_job_id", UInt32?.none)
+        object.field("array_task_id", UInt32?.none)
+        object.field("name", buffer.name)
+        object.field("user", buffer.userName)
+        object.field("uid", buffer.uid)
+        object.field("account", buffer.account)
+        object.field("partition", buffer.partition.isEmpty ? nil : buffer.partition)
+        object.field("qos", buffer.qos)
+        object.field("pool", buffer.pool)
+        object.field("size", buffer.size)
+        object.field("state", buffer.state.shown.name)
+        object.field("created_at", buffer.created.rfc3339)
+        object.field("state_age_seconds", String?.none)
+        object.field("job_state", String?.none)
+        object.field("job_buffer_state", String?.none)
+        object.field("reason", String?.none)
     }
 }

@@ -7,6 +7,9 @@ package struct EngineText: Sendable {
     /// In Slurm's order of its job list.
     let jobs: [EngineJob]
     let reservations: [EngineReservation]
+    /// By name; not those that are still being created, which Slurm does not list either.
+    let persistent: [PersistentBuffer]
+    let defaultPool: String?
     let nextJobID: UInt32
     let now: Timestamp
     let viewer: Caller
@@ -25,6 +28,9 @@ package struct EngineText: Sendable {
         }
         self.jobs = Self.inListOrder(jobs)
         reservations = engine.reservations.values.sorted { ($0.start, $0.name) < ($1.start, $1.name) }
+        persistent = engine.persistentBuffers.values.filter { $0.state.shown != .allocating }
+            .sorted { $0.name < $1.name }
+        defaultPool = engine.defaultPool
         nextJobID = engine.nextJobID
         self.now = now
         self.viewer = viewer

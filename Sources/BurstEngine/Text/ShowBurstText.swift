@@ -30,9 +30,9 @@ extension EngineText {
         return text.bytes
     }
 
-    /// The jobs with a buffer that the viewer may see, in Slurm's order: hash bucket `uid % 100` ascending, newest
+    /// The buffers that the viewer may see, in Slurm's order: hash bucket `uid % 100` ascending, newest
     /// first inside it, of two buffers of one moment that of the later job (spec §8.1).
-    /// - Returns: places in `jobs`.
+    /// - Returns: places in `jobs`, and behind them in `persistent`.
     func visibleBuffers(_ plugin: EngineSettings.Plugin) -> [Int] {
         let isLimited = plugin.hidesOthers && !viewer.isOperator
         var keys: [(bucket: UInt32, created: Int64, number: UInt32, task: UInt32, place: Int)] = []
@@ -44,9 +44,16 @@ extension EngineText {
             // Those of one second stand in the order in which they are considered.
             keys.append((uid % 100, created.milliseconds / 1000, number, task, place))
         }
+        for (index, buffer) in persistent.enumerated() where !isLimited || buffer.uid == viewer.uid {
+            let created = buffer.created.milliseconds
+            keys.append((buffer.uid % 100, created / 1000, 0, UInt32(created % 1000), jobs.count + index))
+        }
         keys.sort { ($0.bucket, $1.created, $1.number, $1.task) < ($1.bucket, $0.created, $0.number, $0.task) }
         return keys.map(\.place)
     }
+
+    /// The persistent buffer at a place of `visibleBuffers`; nil: there is a job.
+    func persistent(at place: Int) -> PersistentBuffer? { place < jobs.count ? nil : persistent[place - jobs.count] }
 
     /// A user's space over all pools.
     struct UserUse {
@@ -61,13 +68,14 @@ extension EngineText {
         var places: [UInt32: Int] = [:]
         var uses: [UserUse] = []
         for buffer in buffers {
-            let uid = jobs[buffer].uid
+            let named = self.persistent(at: buffer)
+            let uid = named?.uid ?? jobs[buffer].uid
             let place = places[uid] ?? uses.count
             if place == uses.count {
                 places[uid] = place
-                uses.append(UserUse(uid: uid, name: jobs[buffer].userName, used: 0, buffers: 0))
+                uses.append(UserUse(uid: uid, name: named?.userName ?? jobs[buffer].userName, used: 0, buffers: 0))
             }
-            uses[place].used &+= jobs[buffer].buffer?.size ?? 0
+            uses[place].used &+= named?.size ?? jobs[buffer].buffer?.size ?? 0
             uses[place].buffers += 1
         }
         return uses.filter { $0.used > 0 }
@@ -88,15 +96,14 @@ extension EngineText {
             text.add(size: pool?.used ?? 0)
         }
         let shown = plugin.shown
-        // Only datawarp has a default pool; its figures stand in the first line.
-        let hasDefault = plugin.name == "datawarp"
-        let first = hasDefault ? pools.first : nil
+        // Only datawarp has a default pool; its figures stand in the first line, zeros where it is not reported.
+        let first = pools.first { $0.name == defaultPool }
         text.add("Name=")
         text.add(text: plugin.name)
         text.add(" DefaultPool=")
-        text.add(or: "(null)", first?.name)
+        text.add(or: "(null)", defaultPool)
         space(first, granularity: first?.granularity ?? shown.granularity, &text)
-        for (index, pool) in pools.dropFirst(hasDefault ? 1 : 0).enumerated() {
+        for (index, pool) in pools.filter({ $0.name != defaultPool }).enumerated() {
             startLine(&text)
             text.add("PoolName[")
             text.add(number: index)
@@ -142,6 +149,10 @@ extension EngineText {
     private func line(
         _ place: Int, _ plugin: EngineSettings.Plugin, to text: inout TextBytes, verbose: Bool
     ) {
+        if let buffer = persistent(at: place) {
+            line(buffer, to: &text, verbose: verbose)
+            return
+        }
         text.add("    JobID=")
         if jobs[place].arrayJobID != 0, let task = jobs[place].arrayTaskID {
             text.add(number: jobs[place].arrayJobID)
@@ -172,7 +183,7 @@ extension EngineText {
         text.add(" Size=")
         text.add(size: jobs[place].buffer?.size ?? 0)
         text.add(" State=")
-        text.add(text: Self.rowState(jobs[place].buffer?.stage, plugin).name)
+        text.add(text: Self.rowState(jobs[place].buffer, plugin).name)
         text.add(" UserID=")
         text.add(text: jobs[place].userName)
         text.add("(")
@@ -180,13 +191,46 @@ extension EngineText {
         text.add(")\n")
     }
 
+    private func line(_ buffer: PersistentBuffer, to text: inout TextBytes, verbose: Bool) {
+        text.add("    Name=")
+        text.add(text: buffer.name)
+        if verbose {
+            text.add(" Account=")
+            text.add(or: "(null)", buffer.account)
+        }
+        text.add(" CreateTime=")
+        text.add(or: "Unknown", time: buffer.created)
+        if verbose {
+            text.add(" Partition=")
+            text.add(or: "(null)", buffer.partition.isEmpty ? nil : buffer.partition)
+        }
+        text.add(" Pool=")
+        text.add(text: buffer.pool)
+        if verbose {
+            text.add(" QOS=")
+            text.add(or: "(null)", buffer.qos)
+        }
+        text.add(" Size=")
+        text.add(size: buffer.size)
+        text.add(" State=")
+        text.add(text: buffer.state.shown.name)
+        text.add(" UserID=")
+        text.add(text: buffer.userName)
+        text.add("(")
+        text.add(number: buffer.uid)
+        text.add(")\n")
+    }
+
     /// lua's rows say `allocated` from the first moment to the last; datawarp's follow the stages (spec §5.10).
-    static func rowState(_ stage: BufferWork.Stage?, _ plugin: EngineSettings.Plugin) -> BufferState {
-        guard plugin.name == "datawarp" else { return .allocated }
-        switch stage {
-        case nil, .pending, .stagingIn, .stageInFailed: return .allocated
-        case .stagedIn, .preRun, .running, .postRun, .postRunFailed, .stagingOut, .stageOutFailed: return .stagedIn
-        case .teardown, .complete: return .teardown
+    static func rowState(_ work: BufferWork?, _ plugin: EngineSettings.Plugin) -> BufferState {
+        guard plugin.name == BurstPlugin.datawarp.rawValue, let work else { return .allocated }
+        switch work.stage {
+        case .pending, .preparing, .stagingIn, .stageInFailed: return .allocated
+        case .stagedIn, .preRun, .running, .postRun, .postRunFailed, .stagingOut, .stageOutFailed:
+            // What has nothing to stage is never staged in.
+            return work.requests.isEmpty ? .allocated : .stagedIn
+        case .teardown(let teardown): return teardown.call == nil && teardown.failures > 0 ? .teardownFail : .teardown
+        case .complete: return .teardown
         }
     }
 }
