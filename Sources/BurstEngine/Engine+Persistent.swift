@@ -113,7 +113,7 @@ extension Engine {
         guard buffer.uid == job.uid else {
             refuse(
                 job, .burstBufferOperation, "\(rules.fullName): Delete buffer \(act.name) permission denied",
-                .destroyPersistent, "\(act.name): permission denied", at: now)
+                .destroyPersistent, nil, at: now)
             return false
         }
         switch buffer.state {
@@ -166,7 +166,7 @@ extension Engine {
     }
 
     private mutating func refuse(
-        _ job: EngineJob, _ reason: EngineJob.Reason, _ text: String, _ function: HookFunction, _ comment: String,
+        _ job: EngineJob, _ reason: EngineJob.Reason, _ text: String, _ function: HookFunction, _ comment: String?,
         at now: Timestamp
     ) {
         log(.error, "JobId=\(job.id): \(text)")
@@ -176,7 +176,7 @@ extension Engine {
             $0.reasonText = text
             $0.buffer?.stage = .pending
         }
-        note(job.id, function, comment, at: now)
+        if let comment { note(job.id, function, comment, at: now) }
     }
 
     // MARK: Answers

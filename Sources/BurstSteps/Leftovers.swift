@@ -1,8 +1,9 @@
 import CSys
 import Glibc
 
-/// Processes of a step whose burst-stepd was killed: they carry its mark in their environment.
-enum Leftovers {
+/// Processes that outlived who started them: of a step whose burst-stepd was killed, of hooks whose burstd was. They
+/// carry a mark in their environment.
+package enum Leftovers {
     /// How often they are looked for until none is left, and the time between, milliseconds.
     static let roundsMax = 50
     static let roundMilliseconds: Int32 = 20
@@ -19,7 +20,12 @@ enum Leftovers {
     /// can do so only to itself.
     static func kill(of keeper: StepFolder.Keeper) {
         guard keeper.boot == boot else { return }
-        let mark = Array("BURST_STEP=\(keeper.pid).\(keeper.start)".utf8)
+        kill(carrying: "BURST_STEP=\(keeper.pid).\(keeper.start)")
+    }
+
+    /// - Parameter mark: `NAME=value`.
+    package static func kill(carrying mark: String) {
+        let mark = Array(mark.utf8)
         for _ in 0..<roundsMax {
             let left = processes().filter { carries(mark, $0) }
             if left.isEmpty { return }

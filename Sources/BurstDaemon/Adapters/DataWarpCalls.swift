@@ -1,5 +1,6 @@
 package import BurstEngine
 package import BurstHooks
+import BurstSteps
 
 /// `dw_wlm_cli` and `dwstat` behind the driver's door.
 package final class DataWarpCalls: Hooks {
@@ -14,8 +15,11 @@ package final class DataWarpCalls: Hooks {
         programs: @escaping @Sendable () -> ProgramHooks.Programs, state: String, environment: [String: String]
     ) {
         let answers = CallAnswers()
+        // What an earlier life left at work when it was killed would be at odds with what is done now.
+        let mark = "BURST_HOOKS=\(state)"
+        Leftovers.kill(carrying: mark)
         runner = ProgramHooks(
-            programs: programs, environment: environment.map { "\($0)=\($1)" }.sorted(),
+            programs: programs, environment: environment.map { "\($0)=\($1)" }.sorted() + [mark],
             standIn: EnginePaths.noScript(in: state), answer: { call, answer in answers.came(call, answer) })
         self.answers = answers
     }
