@@ -279,7 +279,7 @@ package final class ProgramHooks: HookRunner {
         posix_spawn_file_actions_adddup2(&files, output, 1)
         posix_spawn_file_actions_adddup2(&files, output, 2)
         // None of ours: a socket that listens would go on listening when we are gone.
-        posix_spawn_file_actions_addclosefrom_np(&files, 3)
+        bb_spawn_closes_from(&files, 3)
         var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
         defer { for word in argv + envp { free(word) } }

@@ -1,12 +1,15 @@
 // What watching and signalling steps needs of Linux and Swift cannot reach.
 #ifndef BB_STEPS_H
 #define BB_STEPS_H
+#include <spawn.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/// What is spawned with these actions has no descriptor from `first` on. 0, or errno.
+int bb_spawn_closes_from(posix_spawn_file_actions_t *actions, int first);
 /// Sends a signal through a descriptor of bb_pidfd_open: never to a stranger who got the number. 0, or -1 and errno.
 int bb_pidfd_signal(int pidfd, int signal);
 /// The same with a value that comes with it (si_value).
