@@ -136,8 +136,8 @@ let package = Package(
         tests("EngineTests", "BurstEngine", "BurstModel", "BurstTestSupport"),
         tests("SimulationTests", "BurstEngine", "BurstTestSupport"),
         .executableTarget(
-            name: "engine-simulation", dependencies: ["BurstTestSupport", "BurstEngine"], path: "Tests/engine-simulation",
-            swiftSettings: settings),
+            name: "engine-simulation", dependencies: ["BurstTestSupport", "BurstEngine"],
+            path: "Tests/engine-simulation", swiftSettings: settings),
         tests("StagerTests", "BurstStager", "BurstModel", "BurstTestSupport"),
         .executableTarget(
             name: "stager-simulation", dependencies: ["BurstTestSupport"], path: "Tests/stager-simulation",

@@ -1,7 +1,7 @@
 import BurstModel
 
-/// Persistent buffers of datawarp: created, used and destroyed by jobs' directives (spec §5.6), and what the site itself
-/// says of its sessions (§5.7).
+/// Persistent buffers of datawarp: created, used and destroyed by jobs' directives (spec §5.6), and what the site
+/// itself says of its sessions (§5.7).
 extension Engine {
     /// What the site was asked and said.
     struct SiteState {
@@ -34,10 +34,10 @@ extension Engine {
     // MARK: A job's turn
 
     /// Does the next thing that a job's directives want of persistent buffers.
-    /// - Returns: whether all is done and all that it uses is there. If not, something is under way, or the job says what
-    ///   it waits for.
+    /// - Returns: whether all is done and all that it uses is there. If not, something is under way, or the job says
+    ///   what it waits for.
     mutating func prepare(_ id: UInt32, at now: Timestamp) -> Bool {
-        guard let acts = jobs[id]?.buffer?.acts, !acts.isEmpty else { return true }
+        guard rules.plugin == .datawarp, let acts = jobs[id]?.buffer?.acts, !acts.isEmpty else { return true }
         for (index, act) in acts.enumerated() where !act.isDone && act.verb != .use {
             guard let job = jobs[id] else { return false }
             let isDone = act.verb == .create ? create(act, for: job, at: now) : destroy(act, for: job, at: now)

@@ -30,6 +30,11 @@ extension Engine {
             log(.error, "Get pools returned error \(answer.status), cannot use pools unless get pools returns success")
             return
         }
+        // Datawarp is down as long as no document could be read; later the old pools stay (spec §5.4).
+        if rules.plugin == .datawarp, reading?.pools.isEmpty != false {
+            for fault in reading?.faults ?? ["dw_wlm_cli --function pools printed nothing"] { log(.error, fault) }
+            return
+        }
         let wasKnown = poolsKnown
         poolsKnown = true
         defer { if !wasKnown { wantPass(at: now) } }

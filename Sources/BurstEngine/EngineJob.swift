@@ -255,8 +255,8 @@ package struct BufferWork: Codable, Hashable, Sendable {
     package enum Stage: Codable, Hashable, Sendable {
         /// Waits for space and its turn. Next: `stagingIn`, with datawarp `preparing`.
         case pending
-        /// Persistent buffers are created and destroyed, one after the other; then it waits as `pending` does. The calls
-        /// are those of the persistent buffers. Next: itself, `pending`, `stagingIn`.
+        /// Persistent buffers are created and destroyed, one after the other; then it waits as `pending` does. The
+        /// calls are those of the persistent buffers. Next: itself, `pending`, `stagingIn`.
         case preparing(Preparation)
         /// `setup`, `data_in`, `test_data_in`, `real_size` in turn. Next: itself, `stagedIn`, `stageInFailed`.
         case stagingIn(Step)

@@ -36,7 +36,8 @@ package enum HookFunction: String, Codable, CaseIterable, Sendable {
         }
     }
 
-    /// With lua: runs in the engine's own process, without a limit; the others in children that can be killed (spec §4.1).
+    /// With lua: runs in the engine's own process, without a limit; the others in children that can be killed (spec
+    /// §4.1).
     package var runsInProcess: Bool {
         switch self {
         case .pools, .jobProcess, .paths: true

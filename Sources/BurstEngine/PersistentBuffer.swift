@@ -1,6 +1,7 @@
 package import BurstModel
 
-/// A persistent buffer of datawarp (spec §5.6): it belongs to a user, not to a job, and outlives the job that created it.
+/// A persistent buffer of datawarp (spec §5.6): it belongs to a user, not to a job, and outlives the job that created
+/// it.
 package struct PersistentBuffer: Codable, Hashable, Sendable, Identifiable {
     package var name: String
     package var id: String { name }
@@ -47,7 +48,7 @@ package struct PersistentBuffer: Codable, Hashable, Sendable, Identifiable {
         case creating(CallID?)
         /// Jobs may use it. Next: `destroying`.
         case allocated
-        /// Its teardown is under way; nil: it failed and is tried again at a time of the job's. Next: the record goes, or
+        /// Its teardown is under way; nil: it failed and is tried again at `callAt`. Next: the record goes, or
         /// `allocated` where whoever asked has gone.
         case destroying(CallID?)
 

@@ -367,6 +367,27 @@ import Testing
         #expect(world.engine.persistentBuffers["alpha"]?.state == .allocated)
     }
 
+    @Test func withoutADocumentOfPoolsThePluginIsDown() throws {
+        var settings = EngineSettings()
+        settings.plugin?.name = BurstPlugin.datawarp.rawValue
+        let world = EngineWorld(settings: settings)
+        world.hook = { Self.answer($0, [.pools: .success(message: "garbage")]) }
+        world.send(.started)
+        world.run(seconds: 1)
+        world.submit(Self.order("#DW persistentdw name=alpha"))
+        world.run(seconds: 40)
+        #expect(functions(world).isEmpty)
+        #expect(world.engine.jobs[1]?.shownReason == "BurstBufferResources")
+        // What its script means is known to the site, once that answers.
+        world.hook = { Self.answer($0) }
+        world.run(seconds: 40)
+        #expect(world.engine.poolsKnown)
+        // A later answer that cannot be read takes nothing away.
+        world.hook = { Self.answer($0, [.pools: .success(message: "garbage")]) }
+        world.run(seconds: 40)
+        #expect(world.engine.pools.count == 2)
+    }
+
     @Test func aRestartForgetsNoBufferAndCreatesWhatWasBeingCreated() {
         let world = Self.world()
         world.hook = { call in

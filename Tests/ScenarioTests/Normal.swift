@@ -95,7 +95,9 @@ enum Normal {
             var call = normal(String(line[line.index(after: space)...]))
             let job = call.firstMatch(of: /job\.([0-9]+)\/(script|path)/).flatMap { Int($0.output.1) }
             let first = call.firstMatch(of: /^[a-z_]+\((?:"--token", )?"([0-9]+)"/).flatMap { Int($0.output.1) }
-            call.replace(/"[^"]*\/job\.([0-9]+)\/(script|path|client_nids)"/) { "\"STATE/job.\($0.output.1)/\($0.output.2)\"" }
+            call.replace(/"[^"]*\/job\.([0-9]+)\/(script|path|client_nids)"/) {
+                "\"STATE/job.\($0.output.1)/\($0.output.2)\""
+            }
             byJob[call.hasPrefix("get_status(") ? 0 : first ?? job ?? 0, default: []].append("| " + call)
         }
         return byJob.keys.sorted().flatMap { byJob[$0] ?? [] }

@@ -1,8 +1,8 @@
 // The engine's lives by chance, as many as wanted:
 //   swift run -c release engine-simulation [FIRST [LAST]]
-// runs lives of both plugins with the seeds FIRST to LAST (1 to 10000 without them; one seed with FIRST alone: that repeats a life) and fails with
-// the first five that broke a promise. What is promised, and which faults are survived, stands in EngineWorld and
-// Simulation.
+// runs lives of both plugins with the seeds FIRST to LAST (1 to 10000 without them; one seed with FIRST alone: that
+// repeats a life) and fails with the first five that broke a promise. What is promised, and which faults are survived,
+// stands in EngineWorld and Simulation.
 import BurstEngine
 import BurstTestSupport
 import Glibc

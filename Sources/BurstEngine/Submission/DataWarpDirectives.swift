@@ -1,9 +1,9 @@
 import BurstDataWarp
 import BurstModel
 
-/// What the `#DW` and `#BB` lines of a script ask of Slurm's datawarp plugin (spec §3.2): space, and persistent buffers.
-/// The lines themselves are found by `DirectiveScript`; what else they say (stage_in and its like) is for the site's
-/// `dw_wlm_cli`. Where Slurm reads something else than was meant, silently, the line is refused.
+/// What the `#DW` and `#BB` lines of a script ask of Slurm's datawarp plugin (spec §3.2): space, and persistent
+/// buffers. The lines themselves are found by `DirectiveScript`; what else they say (stage_in and its like) is for the
+/// site's `dw_wlm_cli`. Where Slurm reads something else than was meant, silently, the line is refused.
 struct DataWarpDirectives {
     /// A pool that a line names, or the default.
     struct Request {
