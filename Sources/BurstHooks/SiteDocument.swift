@@ -31,6 +31,7 @@ package enum SiteDocument {
             }
         }
         if let fault { reading = PoolsReading(faults: reading.faults + [fault]) }
+        if reading.pools.isEmpty, reading.faults.isEmpty { reading.faults = ["No DataWarp pools found"] }
         return reading
     }
 

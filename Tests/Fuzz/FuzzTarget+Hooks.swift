@@ -28,6 +28,7 @@ extension FuzzTarget {
             }
             for fault in reading.faults where fault.contains(where: \.isNewline) { broken("a fault is one line") }
             if reading != PoolsDocument.read(text) { broken("a text is read the same way twice") }
+            checkSite(text)
             // Numbers and names that were read can be written and read again.
             let entries = reading.pools.filter { !$0.name.utf8.contains { $0 < 32 || $0 == 34 || $0 == 92 } }.map {
                 let free = $0.free.map { ",\"free\":\($0)" } ?? ""
@@ -37,4 +38,26 @@ extension FuzzTarget {
             let again = PoolsDocument.read("{\"pools\":[\(entries.joined(separator: ","))]}")
             if again.pools.count != entries.count { broken("pools that were read can be read again") }
         })
+
+    /// The same text as an answer of `dw_wlm_cli`.
+    private static func checkSite(_ text: String) {
+        let reading = SiteDocument.pools(text)
+        if Set(reading.pools.map(\.name)).count != reading.pools.count { broken("a name stands for one pool") }
+        if reading.pools.isEmpty, reading.faults.isEmpty { broken("what holds no pools is a fault") }
+        for pool in reading.pools where pool.granularity < 1 || pool.quantity < 0 || pool.free ?? 0 > pool.quantity {
+            broken("a pool can be counted with")
+        }
+        for fault in reading.faults where fault.contains(where: \.isNewline) { broken("a fault is one line") }
+        for function in [HookFunction.showSessions, .showInstances] {
+            switch SiteDocument.read(function, text, userName: { _ in nil }) {
+            case .unreadable(let faults):
+                if faults.isEmpty || faults.contains(where: { $0.contains(where: \.isNewline) }) {
+                    broken("what cannot be read is a line")
+                }
+            case .sessions(let sessions):
+                if sessions.contains(where: \.token.isEmpty) { broken("a session has a token") }
+            case .instances: break
+            }
+        }
+    }
 }
