@@ -243,6 +243,8 @@ package final class ProgramHooks: HookRunner {
             let ready = poll(&waits, 2, left.map { Int32(clamping: $0 + 1) } ?? -1)
             if ready < 0, errno != EINTR { return (bytes, cause) }
             if waits[1].revents != 0 { isOpen = drain() }
+            // Where there is no descriptor of it, the end of its output is its end.
+            if process < 0, !isOpen { return (bytes, cause) }
             if cause == .tooMuch {
                 end()
                 return (bytes, cause)
