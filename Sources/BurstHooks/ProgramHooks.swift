@@ -145,6 +145,10 @@ package final class ProgramHooks: HookRunner {
 
     // MARK: A process
 
+    /// How often a program that is busy being written is tried, and the time between, milliseconds.
+    private static let busyRoundsMax = 50
+    private static let busyMilliseconds: Int32 = 20
+
     private func run(_ call: HookCall) -> HookAnswer {
         let isStatus = call.function == .getStatus
         let path = isStatus ? programs().status : programs().state
@@ -169,7 +173,12 @@ package final class ProgramHooks: HookRunner {
         guard bb_pipe(&ends) == 0 else { return refused(Self.text(errno)) }
         _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
         defer { close(ends[0]) }
-        let (error, pid) = spawn(path, words, output: ends[1])
+        var (error, pid) = spawn(path, words, output: ends[1])
+        // Somebody is just writing it, or another child that is not yet through its exec has what we wrote still open.
+        for _ in 0..<Self.busyRoundsMax where error == ETXTBSY {
+            poll(nil, 0, Self.busyMilliseconds)
+            (error, pid) = spawn(path, words, output: ends[1])
+        }
         close(ends[1])
         guard error == 0 else { return refused(Self.text(error)) }
         let isDoomed = state.withLock { state in
