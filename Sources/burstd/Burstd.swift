@@ -64,6 +64,8 @@ struct Burstd: AsyncParsableCommand {
             if status != 0 { throw ExitCode(status) }
             return
         }
+        // burst_buffer.lua and dw_wlm_cli ask the daemon that runs them.
+        setenv("BURST_SOCKET", options.socket, 1)
         let log = DaemonLog()
         do {
             try await Daemon.run(options, log: log) { ready?(log) }

@@ -26,7 +26,7 @@ final class StagedCluster {
         slurm = try ReferenceCluster(plugin) { folder in
             try Self.makePool(folder, bytesPerSecond)
             started = try Self.start(folder)
-            return ["--stager", Programs.path(of: ".")] + persistent
+            return ["--stager", try StagedPrograms.folder()] + persistent
         }
         burstd = started
         for path in [source, target] { try asUser("mkdir", "-p", path) }
@@ -52,7 +52,10 @@ final class StagedCluster {
         fputs(text, file)
         fclose(file)
         let made = try PipedProgram.run(
-            [Programs.path(of: "burst"), "pool", "create", "nvme", "--on-root", "--config", folder + "/burst/conf"],
+            [
+                try StagedPrograms.folder() + "/burst", "pool", "create", "nvme", "--on-root", "--config",
+                folder + "/burst/conf",
+            ],
             environment: ReferenceCluster.environment)
         guard made.end == .exited(0) else { throw HarnessError("pool create: \(made.text)\(made.errorText)") }
     }
@@ -61,11 +64,12 @@ final class StagedCluster {
 
     private static func start(_ folder: String) throws -> PipedProgram {
         let line = """
-            exec "$1/burstd" --config "$2/conf" --state "$2/state" --socket "$2/burstd.sock" --foreground >>"$2/log" 2>&1
+            exec "$1/burstd" --config "$2/conf" --state "$2/state" --socket "$2/burstd.sock" \
+            --foreground >>"$2/log" 2>&1
             """
         // Should this process be killed, the cluster's keeper finds it by its environment.
         let program = try PipedProgram(
-            ["/bin/sh", "-c", line, "sh", Programs.path(of: "."), folder + "/burst"],
+            ["/bin/sh", "-c", line, "sh", try StagedPrograms.folder(), folder + "/burst"],
             environment: ReferenceCluster.environment.merging(["BB_CLUSTER": folder]) { $1 })
         let answers = Wait.until(seconds: 60) {
             (try? BurstConnection.connect(path: folder + "/burst/burstd.sock", program: "test")) != nil
@@ -257,4 +261,18 @@ final class StagedCluster {
             throw HarnessError("something is left: \(try tokens()) \(try stager("pools").text)\n\(said())")
         }
     }
+}
+
+/// The programs where users may run them: the folder they were built in may be closed.
+enum StagedPrograms {
+    private static let copies = Result<TemporaryFolder, any Error> {
+        let folder = try TemporaryFolder("burst-bin", openToOthers: true)
+        let names = ["burst", "burstd", "burst-stage", "burst-scriptd", "burst-stepd", "dw_wlm_cli", "dwstat"]
+        let copied = try PipedProgram.run(
+            ["/bin/cp", "--reflink=auto"] + names.map(Programs.path(of:)) + [folder.path], environment: [:])
+        guard copied.end == .exited(0) else { throw HarnessError("cp: \(copied.errorText)") }
+        return folder
+    }
+
+    static func folder() throws -> String { try copies.get().path }
 }
