@@ -27,7 +27,8 @@ package struct Burst: ParsableCommand {
         version: "burst \(Invocation.version)",
         subcommands: [
             Submit.self, Run.self, Wait.self, Cancel.self, Hold.self, Release.self, Requeue.self, Queue.self,
-            ShowVerb.self, Staging.self, Trace.self, HistoryVerb.self, Reconfigure.self, Shutdown.self, Fsck.self,
+            ShowVerb.self, Staging.self, Retry.self, ThrottleVerb.self, AccessVerb.self, Trace.self, HistoryVerb.self,
+            Reconfigure.self, Shutdown.self, Fsck.self,
             Pool.self,
             InstallLinks.self,
         ])

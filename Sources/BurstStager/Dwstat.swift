@@ -158,7 +158,7 @@ struct DwstatRows {
         for row in snapshot.pools {
             table.cell(row.pool.id)
             table.cell(row.pool.units)
-            table.cell(size(row.pool.quantity, row.pool.granularity))
+            table.cell(size(row.pool.usable, row.pool.granularity))
             table.cell(size(row.free, row.pool.granularity))
             table.cell(size(row.pool.granularity))
         }
@@ -325,7 +325,7 @@ struct DwstatRows {
             table.cell(isOld ? (isOnline ? "true" : "false") : (isOnline ? "online" : "offline"))
             table.cell(isOld ? (isOnline ? "false" : "true") : (isOnline ? "fill" : "drain"))
             table.cell(size(row.pool.granularity))
-            table.cell(size(row.pool.quantity, row.pool.granularity))
+            table.cell(size(row.pool.usable, row.pool.granularity))
             table.cell(instances[row.pool.id, default: 0])
             table.cell(active[row.pool.id, default: 0])
         }

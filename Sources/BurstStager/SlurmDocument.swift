@@ -51,7 +51,8 @@ package enum SlurmDocument: String, CaseIterable, Sendable {
         out.field("free", row.free)
         out.field("granularity", row.pool.granularity)
         out.text("id", row.pool.id)
-        out.field("quantity", row.pool.quantity)
+        // What buffers can have: the reserve would look as if somebody had it.
+        out.field("quantity", row.pool.usable)
         out.text("units", row.pool.units)
     }
 
