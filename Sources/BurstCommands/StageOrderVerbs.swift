@@ -80,7 +80,7 @@ extension Burst {
 /// What people ask of the stager.
 private enum StageOrders {
     /// Asks, and ends as the stager says.
-    static func send(_ order: StageOrder, _ options: Burst.CommonOptions) throws {
+    static func send(_ order: StageOrder, _ options: CommonOptions) throws {
         let invocation = options.invocation
         do throws(ClientError) {
             let connection = try invocation.connect()

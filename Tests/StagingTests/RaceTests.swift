@@ -5,26 +5,39 @@ import Testing
 
 /// Whoever swaps what is staged for links out of it gets nothing (staging.md §5, X1).
 @Suite(.serialized) struct RaceTests {
-    /// Swaps each of some names for its link and back, as fast as it can.
+    /// Swaps each of some names for its link and back, as fast as it can. It goes by the folders that were there at its
+    /// start: where a copy makes a folder in the place of one that is just away, a path could lead itself outside.
     private final class Swapper: Sendable {
+        private struct Pair {
+            var folder: Int32
+            var name: String
+        }
+
         let swaps = Atomic<Int>(0)
         private let isOver = Atomic<Bool>(false)
         private let isGone = Atomic<Bool>(false)
 
-        /// - Parameter pairs: a name and the link that takes its place.
-        init(_ pairs: [(name: String, link: String)]) {
+        /// - Parameter paths: what gives way to the link of the same name with `.link` behind it.
+        init(_ paths: [String]) {
+            let pairs = paths.map { path in
+                let slash = path.lastIndex(of: "/")!
+                let folder = open(String(path[..<slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                precondition(folder >= 0, "\(path): its folder is not there")
+                return Pair(folder: folder, name: String(path[path.index(after: slash)...]))
+            }
             var thread = pthread_t()
             let body = Body { [self] in
                 while !isOver.load(ordering: .relaxed) {
                     for pair in pairs {
-                        let aside = pair.name + ".aside"
-                        rename(pair.name, aside)
-                        rename(pair.link, pair.name)
-                        rename(pair.name, pair.link)
-                        rename(aside, pair.name)
+                        let (aside, link) = (pair.name + ".aside", pair.name + ".link")
+                        renameat(pair.folder, pair.name, pair.folder, aside)
+                        renameat(pair.folder, link, pair.folder, pair.name)
+                        renameat(pair.folder, pair.name, pair.folder, link)
+                        renameat(pair.folder, aside, pair.folder, pair.name)
                         swaps.wrappingAdd(1, ordering: .relaxed)
                     }
                 }
+                for pair in pairs { close(pair.folder) }
                 isGone.store(true, ordering: .sequentiallyConsistent)
             }
             pthread_create(
@@ -89,10 +102,7 @@ import Testing
         let before = try TreeHash(of: bench.folder("outside"), includesTop: true)
         let seconds = Double(StageBench.count("BURST_STAGE_RACES", 4)) / 2
         let swappers = [source, target].map { top in
-            Swapper(
-                ["folder0", "folder1", "folder1/inner", "folder2/file0"].map {
-                    ("\(top)/\($0)", "\(top)/\($0).link")
-                })
+            Swapper(["folder0", "folder1", "folder1/inner", "folder2/file0"].map { "\(top)/\($0)" })
         }
         let clock = ContinuousClock()
         let end = clock.now + .milliseconds(Int(seconds * 1000))
