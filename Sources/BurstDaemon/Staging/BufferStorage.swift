@@ -58,10 +58,9 @@ final class BufferStorage: Sendable {
     /// Tries again those that could not be opened, and looks whether the others are still there.
     func look() -> [(pool: String, state: StagerPool.State)] {
         state.withLock { $0.settings }.map { settings in
-            if let pool = state.withLock({ $0.open[settings.name] }) {
+            if state.withLock({ $0.open[settings.name] != nil }) {
                 // A file system that is taken away under us shows in its mark.
                 guard let fault = PoolFolder.check(settings).first else { return (settings.name, .available) }
-                _ = pool
                 return (settings.name, .unavailable(fault.description))
             }
             switch open(settings) {

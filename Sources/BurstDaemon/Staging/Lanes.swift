@@ -1,3 +1,4 @@
+import CSys
 import Synchronization
 
 /// Does things for many, each in order for whom it is done, and side by side for others: what one session wants of a
@@ -44,7 +45,7 @@ final class Lanes<Key: Hashable & Sendable>: Sendable {
         }
         guard isNew else { return }
         OwnThread.start { [self] in
-            if isBackground { LowPriority.enter() }
+            if isBackground { bb_low_priority() }
             var next: (Key, @Sendable () -> Void)? = (key, order)
             while let (key, order) = next {
                 order()
