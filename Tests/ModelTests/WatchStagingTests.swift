@@ -149,6 +149,19 @@ import Testing
         #expect(scene.alert("R21") == nil)
     }
 
+    /// A burstd that is the stager alone, with no Slurm behind it.
+    @Test func withoutAPluginThereIsNobodyToDifferFrom() {
+        var scene = Scene()
+        for _ in 0..<10 {
+            scene.now = scene.now.adding(seconds: 20)
+            scene.ingest(.burst, .burst(BurstReport(plugins: [], faults: []), raw: []), took: 5)
+            scene.jobs([])
+            scene.watch.ingest(document(scene, .running).sample())
+        }
+        #expect(scene.board.stagingRows.count == 1 && scene.board.stagingRows[0].word == .unknown)
+        #expect(scene.alert("R21") == nil && scene.board.stagingRows[0].differsSince == nil)
+    }
+
     @Test func wordsOfOneStageAgree() {
         var scene = Scene()
         let fits: [(StagerSession.Phase, BufferState)] = [

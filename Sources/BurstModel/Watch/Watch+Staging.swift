@@ -265,6 +265,8 @@ struct StagingPlaces {
     /// What Slurm calls the stage: the job's word, a persistent buffer's own. With lua a buffer's word never changes,
     /// with DataWarp it says `staged-in` from then to the end, so without jobs nothing is told.
     func word(for session: StagingReport.Session) -> StagingRow.Word {
+        // A burstd that is the stager alone has no plugin: there is no Slurm to differ from.
+        guard watch.burst?.value.plugins.isEmpty == false else { return .unknown }
         if session.isPersistent {
             guard watch.burst != nil else { return .unknown }
             guard let row = rowOfName[session.token] else { return .absent }
