@@ -147,6 +147,12 @@ package final class PoolFolder: Sendable {
 
     // MARK: Opening
 
+    deinit {
+        // Not by closing alone: a program that is being started holds a copy of the descriptor until its exec, and a
+        // pool whose settings changed is opened anew at once.
+        if let lock { flock(lock.number, LOCK_UN) }
+    }
+
     /// Opens a pool after all of its checks.
     /// - Throws: the first fault that `check` would tell.
     package static func open(

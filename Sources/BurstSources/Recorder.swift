@@ -182,7 +182,11 @@ final class AppendedFile: Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // Not by closing alone: a program that is being started holds a copy of the descriptor until its exec.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     private static func fault(_ path: String, _ what: String) -> RecordingFault {
         RecordingFault(path: path, line: 0, message: "\(what): \(String(cString: strerror(errno)))")

@@ -201,6 +201,25 @@ private func run(_ text: [UInt8], errors: [UInt8] = [], end: CommandResult.End =
         #expect(try reader.run(1).result.output == Array("one\ntwo\n".utf8))
     }
 
+    @Test func letsGoOfItsFileWhileACopyOfTheDescriptorLives() throws {
+        let path = folder.file("a.jsonl")
+        var copy: Int32 = -1
+        do {
+            let first = try recorder(path)
+            _ = first.record(run([65], second: 1), arguments: ["a"], monotonicMilliseconds: 0)
+            // As a program that is just being started has one, until its exec.
+            var wanted = stat()
+            #expect(stat(path, &wanted) == 0)
+            let number = (Int32(3)..<1024).first { number in
+                var status = stat()
+                return fstat(number, &status) == 0 && status.st_dev == wanted.st_dev && status.st_ino == wanted.st_ino
+            }
+            copy = dup(try #require(number))
+        }
+        defer { close(copy) }
+        _ = try recorder(path)
+    }
+
     @Test func leavesOtherFilesAlone() throws {
         for text in ["precious\n", "{\"recording\":2,\"started_at\":\"2026-11-23T22:40:00.123Z\"}\n"] {
             let path = folder.write("notes", text.utf8)
