@@ -216,7 +216,7 @@ let package = Package(
             "BurstTestSupport", "burst", "burstd", "burst-scriptd", "burst-stepd"),
         tests(
             "EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon", "burstd", "burst-scriptd", "burst-stepd",
-            "burst"),
+            "burst-stage", "burst"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(
             "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstStager",

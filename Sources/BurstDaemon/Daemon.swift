@@ -84,7 +84,7 @@ package enum Daemon {
         do throws(StateFault) {
             // One that comes before somebody listens for it must not end us.
             hangups = await UnixSignalsSequence(trapping: .sighup)
-            try parts.stager?.start()
+            try await parts.stager?.start()
             try parts.driver.start()
             try await parts.server.start()
         } catch {

@@ -20,7 +20,7 @@ final class DemoSource: BoardSource {
 
     /// - Throws: one line.
     init(
-        resources: String, burstd: String, makeSource: (_ socket: String) throws -> EngineSource
+        resources: String, burstd: String, script: String, makeSource: (_ socket: String) throws -> EngineSource
     ) throws {
         var life: [Int32] = [-1, -1]
         var answer: [Int32] = [-1, -1]
@@ -28,8 +28,8 @@ final class DemoSource: BoardSource {
             throw Refusal("--demo: pipe: \(String(cString: strerror(errno)))", code: 1)
         }
         let child = try Self.spawn(
-            ["burstmon", MonitorProgram.keeperOption, resources, burstd], program: "/proc/self/exe", input: life[0],
-            output: answer[1])
+            ["burstmon", MonitorProgram.keeperOption, resources, burstd, script], program: "/proc/self/exe",
+            input: life[0], output: answer[1])
         close(life[0])
         close(answer[1])
         defer { close(answer[0]) }

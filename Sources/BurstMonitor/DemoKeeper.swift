@@ -17,23 +17,27 @@ struct DemoKeeper {
     /// Jobs that are submitted at once at the beginning, and kept in the queue.
     static let firstJobs = 9
     static let jobsMax = 12
-    /// Bytes of an input file, and how many there are.
-    static let blockBytes = 4 << 20
-    static let blocks = 4
+    /// Bytes of an input file; more files of one job than this are a slip of the pen.
+    static let fileBytes = 256 << 10
+    static let filesMax = 1000
+    /// What burstd and its hooks need beside it.
+    static let programs = ["burst", "burst-scriptd", "burst-stepd", "burst-stage", "dw_wlm_cli", "dwstat"]
     static let prefix = "burst-demo-"
 
     private let resources: String
     private let burstd: String
+    /// The `burst_buffer.lua` that comes with Burst.
+    private let script: String
 
     /// Runs it to its end. Must come before anything else starts a thread.
-    /// - Parameter arguments: folder of the demo's files, burstd's path.
+    /// - Parameter arguments: folder of the demo's files, burstd's path, `burst_buffer.lua`'s path.
     static func run(_ arguments: [String]) -> Int32 {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGHUP, SIG_IGN)
         signal(SIGINT, SIG_IGN)
-        guard arguments.count == 2 else { return 2 }
+        guard arguments.count == 3 else { return 2 }
         do {
-            try DemoKeeper(resources: arguments[0], burstd: arguments[1]).run()
+            try DemoKeeper(resources: arguments[0], burstd: arguments[1], script: arguments[2]).run()
             return 0
         } catch let refusal as Refusal {
             _ = Places.write((refusal.text + "\n").utf8)
@@ -51,6 +55,11 @@ struct DemoKeeper {
                 "\(burstd) cannot be run by \(Places.user): \(String(cString: strerror(errno))); "
                     + "start burstmon --demo as an ordinary user, or install burstd where all may run it")
         }
+        for name in Self.programs where access(beside(name), X_OK) != 0 {
+            throw Refusal(
+                "\(beside(name)): \(String(cString: strerror(errno))); the demo's burstd needs it beside itself: "
+                    + "build it with swift build -c release --product \(name)")
+        }
         guard bb_keep_orphans() == 0 else { throw fault("prctl") }
         let parent = Self.temporaryFolder()
         Self.removeLeftovers(in: parent)
@@ -59,6 +68,10 @@ struct DemoKeeper {
         guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw fault(folder) }
         defer { Self.remove(folder) }
         let jobs = try prepare(folder)
+        // For burst, and for the hooks, which get burstd's environment.
+        setenv("BURST_SOCKET", folder + "/burstd.sock", 1)
+        setenv("BURST_PROGRAMS", String(burstd.dropLast("/burstd".count)), 1)
+        try makePools(folder)
         let daemon = try start(folder)
         defer { Self.end(daemon) }
         let socket = folder + "/burstd.sock"
@@ -75,6 +88,9 @@ struct DemoKeeper {
             }
         }
     }
+
+    /// A program that comes with burstd.
+    private func beside(_ name: String) -> String { burstd.dropLast("burstd".count) + name }
 
     private func fault(_ what: String) -> Refusal { Refusal("\(what): \(String(cString: strerror(errno)))") }
 
@@ -144,33 +160,34 @@ struct DemoKeeper {
     }
 
     static func remove(_ folder: String) {
-        runToEnd(["/bin/rm", "-rf", "--", folder])
+        _ = try? runToEnd(["/bin/rm", "-rf", "--", folder])
     }
 
-    private static func runToEnd(_ words: [String]) {
+    /// - Returns: what waitpid says of its end.
+    private static func runToEnd(_ words: [String], errors: Int32? = nil) throws -> Int32 {
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
         defer { close(null) }
-        guard let child = try? DemoSource.spawn(words, input: null, output: null) else { return }
+        let child = try DemoSource.spawn(words, input: null, output: null, errors: errors)
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
+        return status
     }
 
     // MARK: What the demo is made of
 
-    /// The configuration, the script, files to stage.
-    /// - Returns: the jobs' scripts by name, in order.
+    /// The configuration, the scripts, files to stage.
+    /// - Returns: the jobs in order.
     private func prepare(_ folder: String) throws -> [DemoJob] {
-        for name in ["conf", "data", "buffers", "results", "counters", "work"] {
+        for name in ["conf", "data", "pools", "results", "counters", "work"] {
             guard mkdir(folder + "/" + name, 0o700) == 0 else { throw fault(folder + "/" + name) }
         }
-        for name in ["slurm.conf", "burst_buffer.conf", "burst_buffer.lua"] {
-            let text = try Self.text(resources + "/" + name)
+        // Into this one nothing can be staged out.
+        guard mkdir(folder + "/results/full", 0o500) == 0 else { throw fault(folder + "/results/full") }
+        for name in ["slurm.conf", "burst_buffer.conf", "burst_buffer.lua", "burst.toml"] {
+            let text = Self.replace("@USER@", "\(geteuid())", in: try Self.text(resources + "/" + name))
             try Self.write(Array(Self.replace("@ROOT@", folder, in: text).utf8), to: folder + "/conf/" + name)
         }
-        for number in 1...Self.blocks {
-            let block = [UInt8](repeating: UInt8(ascii: "0") + UInt8(number), count: Self.blockBytes)
-            try Self.write(block, to: "\(folder)/data/block\(number)")
-        }
+        try Self.write(Array(try Self.text(script).utf8), to: folder + "/conf/stager.lua")
         guard let directory = opendir(resources + "/jobs") else { throw fault(resources + "/jobs") }
         var names: [String] = []
         while let entry = readdir(directory) {
@@ -181,9 +198,43 @@ struct DemoKeeper {
         }
         closedir(directory)
         guard !names.isEmpty else { throw Refusal("\(resources)/jobs: no job is there") }
-        return try names.sorted().map { name in
-            DemoJob(name: name, script: try Self.text("\(resources)/jobs/\(name)"))
+        let jobs = try names.sorted().map { name in
+            let text = try Self.text("\(resources)/jobs/\(name)")
+            return DemoJob(name: name, script: Self.replace("@ROOT@", folder, in: text))
         }
+        // Chance, which no file system stores in less space than it has.
+        var generator = SystemRandomNumberGenerator()
+        let words = (0..<Self.fileBytes / 8).map { _ in generator.next() as UInt64 }
+        let bytes = words.withUnsafeBytes { Array($0) }
+        for job in jobs { try makeInput(of: job, bytes, in: "\(folder)/data/\(job.title)") }
+        return jobs
+    }
+
+    /// - Parameter bytes: the content of each of its files.
+    private func makeInput(of job: DemoJob, _ bytes: [UInt8], in folder: String) throws {
+        guard mkdir(folder, 0o700) == 0 else { throw fault(folder) }
+        for number in 1...job.files { try Self.write(bytes, to: "\(folder)/\(job.title)-\(number).dat") }
+    }
+
+    /// Makes the pools that burst.toml names, with the command that an admin would use.
+    private func makePools(_ folder: String) throws {
+        let errors = open(folder + "/errors", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard errors >= 0 else { throw fault(folder + "/errors") }
+        defer { close(errors) }
+        for pool in ["nvme", "scratch"] {
+            guard mkdir("\(folder)/pools/\(pool)", 0o711) == 0, chmod("\(folder)/pools/\(pool)", 0o711) == 0 else {
+                throw fault("\(folder)/pools/\(pool)")
+            }
+            // A demo may lie on the file system of the system itself.
+            let words = [beside("burst"), "pool", "create", pool, "--on-root", "--config", folder + "/conf"]
+            guard try Self.runToEnd(words, errors: errors) == 0 else {
+                throw Refusal(Self.lastLine(of: folder + "/errors") ?? "burst pool create \(pool): failed")
+            }
+        }
+    }
+
+    private static func lastLine(of path: String) -> String? {
+        (try? text(path))?.split(separator: "\n").last.map(String.init)
     }
 
     private static func replace(_ word: String, _ value: String, in text: String) -> String {
@@ -241,8 +292,7 @@ struct DemoKeeper {
                 var status: Int32 = 0
                 let hasEnded = waitpid(daemon, &status, WNOHANG) == daemon
                 if hasEnded || clock.monotonicMilliseconds() > until {
-                    let said = (try? Self.text(folder + "/errors"))?.split(separator: "\n").last.map(String.init)
-                    throw Refusal(said ?? "\(error)")
+                    throw Refusal(Self.lastLine(of: folder + "/errors") ?? "\(error)")
                 }
             }
             usleep(20_000)
@@ -307,7 +357,14 @@ struct DemoJob {
 
     /// Seconds after which somebody cancels it: `#demo cancel-after 60`.
     var cancelAfter: Int? {
-        let line = script.split(separator: "\n").first { $0.hasPrefix("#demo cancel-after ") }
+        number("cancel-after")
+    }
+
+    /// How many files its input has: `#demo files 8`.
+    var files: Int { min(max(1, number("files") ?? 1), DemoKeeper.filesMax) }
+
+    private func number(_ word: String) -> Int? {
+        let line = script.split(separator: "\n").first { $0.hasPrefix("#demo \(word) ") }
         return line.flatMap { Int($0.split(separator: " ").last ?? "") }
     }
 }

@@ -161,7 +161,13 @@ package struct Launch {
                 "--demo runs a burstd, and there is none beside burstmon or in PATH; --demo recorded needs none",
                 code: 1)
         }
-        return try DemoSource(resources: String(slurm.dropLast("/slurm.conf".count)), burstd: burstd) { socket in
+        let inTree = "Sources/BurstStageClient/Resources/burst_buffer.lua"
+        guard let script = Places.shared("burst_buffer.lua", inTree: inTree) else {
+            throw Refusal(
+                "burst_buffer.lua is not there; it belongs into share/burst beside the program's bin", code: 1)
+        }
+        let resources = String(slurm.dropLast("/slurm.conf".count))
+        return try DemoSource(resources: resources, burstd: burstd, script: script) { socket in
             try engine(socket, onChange: onChange, prepare: prepare)
         }
     }

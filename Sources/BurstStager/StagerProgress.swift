@@ -15,6 +15,10 @@ package struct ProgressReport: Hashable, Codable, Sendable {
     package var bytesSkipped: UInt64 = 0
     package var bytesVerified: UInt64 = 0
     package var bytesCloned: UInt64 = 0
+    /// Read and written so far, durable or not: what rates go by, for a batch becomes *done* all at once. Nil: unsaid.
+    package var bytesMoved: UInt64?
+    /// What the worker keeps to: its session's limits, or its share of the pool's.
+    package var limits: Throttle?
     package var threads = 0
     package var errors: UInt64 = 0
     package var retries: UInt64 = 0
@@ -83,6 +87,8 @@ package struct StagerProgress: Hashable, Codable, Sendable {
     package var throttle: Throttle?
     /// The greatest percent that was ever told.
     private var shownPercent = 0
+    /// Moved by workers that have ended: each begins to count anew.
+    private var movedBefore: UInt64?
     /// When so much was done: at most one a second, thinned out as they grow old.
     private var samples: [Sample] = []
 
@@ -113,6 +119,9 @@ package struct StagerProgress: Hashable, Codable, Sendable {
         counts.bytesSkipped = max(before.bytesSkipped, report.bytesSkipped)
         counts.bytesVerified = max(before.bytesVerified, report.bytesVerified)
         counts.bytesCloned = max(before.bytesCloned, report.bytesCloned)
+        if let moved = before.bytesMoved, moved > report.bytesMoved ?? 0 {
+            movedBefore = (movedBefore ?? 0) &+ moved
+        }
         counts.errors = max(before.errors, report.errors)
         counts.retries = max(before.retries, report.retries)
         counts.lastError = report.lastError ?? before.lastError
@@ -168,7 +177,7 @@ package struct StagerProgress: Hashable, Codable, Sendable {
     /// The time left is a lower bound, for the totals still grow.
     package var isEtaLowerBound: Bool { !isComplete && !counts.planComplete }
 
-    /// Bytes per second in the last `rateWindowSeconds`.
+    /// Bytes per second that were moved in the last `rateWindowSeconds`.
     package var rateNow: UInt64 {
         guard let last = samples.last else { return 0 }
         let since = last.at.adding(seconds: -Self.rateWindowSeconds)
@@ -179,6 +188,11 @@ package struct StagerProgress: Hashable, Codable, Sendable {
     /// Bytes per second since the start of the phase.
     package var rateAverage: UInt64 {
         Self.rate(samples.last?.bytes ?? 0, from: started, to: samples.last?.at ?? started)
+    }
+
+    /// What bounds the copy at the moment: the session's limit, or the worker's share of its pool's; nil: nothing does.
+    package func limit(_ of: KeyPath<Throttle, UInt64?>) -> UInt64? {
+        [throttle?[keyPath: of], isComplete ? nil : counts.limits?[keyPath: of]].compactMap { $0 }.min()
     }
 
     private static func rate(_ amount: UInt64, from first: Timestamp, to last: Timestamp) -> UInt64 {
@@ -204,7 +218,8 @@ package struct StagerProgress: Hashable, Codable, Sendable {
         // Done work never goes back, so neither do samples; totals may shrink, and with them what counts as done.
         let last = samples.last
         let next = Sample(
-            at: updated, work: max(last?.work ?? 0, counts.workDone), bytes: max(last?.bytes ?? 0, counts.bytesDone))
+            at: updated, work: max(last?.work ?? 0, counts.workDone),
+            bytes: max(last?.bytes ?? 0, counts.bytesMoved.map { (movedBefore ?? 0) &+ $0 } ?? counts.bytesDone))
         if let last, updated.milliseconds - last.at.milliseconds < 1000, samples.count > 1,
             last.at.milliseconds - samples[samples.count - 2].at.milliseconds < 1000
         {

@@ -9,6 +9,8 @@ struct BatchCopy: ~Copyable {
     private let run: StageRun
     private let batch: Batch
     private var waiting: [Waiting] = []
+    /// When the first of those that wait began.
+    private var waitingSince: Int64 = 0
     private var links: [Link] = []
     /// Whose targets' descriptors are in use; each is pinned once for every time that it is here.
     private var pinned: [Directory] = []
@@ -58,8 +60,9 @@ struct BatchCopy: ~Copyable {
                 let target = try part.directory.pinTarget()
                 pinned.append(part.directory)
                 for number in part.first..<part.end where !run.isStopping {
+                    if waiting.isEmpty { waitingSince = now() }
                     copyEntry(number, index, source, target)
-                    guard waiting.count >= run.heldFilesMax else { continue }
+                    guard waiting.count >= run.heldFilesMax || isDue else { continue }
                     flush()
                     unpin(keeping: 1)
                 }
@@ -74,6 +77,12 @@ struct BatchCopy: ~Copyable {
             }
         }
     }
+
+    /// Nobody waits longer than this to see what a slow or throttled copy has done, and no more is done again after an
+    /// end, nanoseconds.
+    private static let heldNanoseconds: Int64 = 2_000_000_000
+
+    private var isDue: Bool { !waiting.isEmpty && now() - waitingSince >= Self.heldNanoseconds }
 
     private mutating func unpin(keeping count: Int) {
         let last = pinned.suffix(count)

@@ -3,7 +3,7 @@ import BurstTestSupport
 import Glibc
 import Testing
 
-/// `burstmon --demo`: a burstd of its own with jobs that stage real files, of which nothing stays.
+/// `burstmon --demo`: a burstd of its own whose stager copies real files, of which nothing stays.
 @Suite(.onWorkers, .serialized, .timeLimit(.minutes(3)))
 struct DemoTests {
     /// A folder for temporary files into which everybody may write.
@@ -87,6 +87,16 @@ struct DemoTests {
         #expect(terminal.wait(for: "scancel 4: accepted", seconds: 20), "\(terminal.emulator.text)")
         terminal.type("\u{1b}2")
         #expect(terminal.wait { $0.emulator.contains("nvme") && $0.emulator.contains("scratch") })
+        // Copies under way, and the one whose target takes nothing.
+        terminal.type("9")
+        #expect(
+            terminal.wait(seconds: 30) { terminal in
+                terminal.emulator.text.split(separator: "\n").contains { line in
+                    let share = line.firstMatch(of: /(\d+)%/).flatMap { Int($0.1) } ?? 0
+                    return (1..<100).contains(share) && line.contains("staging-") && line.contains("/s")
+                }
+            }, "\(terminal.emulator.text)")
+        #expect(terminal.wait(for: "stage-out-failed", seconds: 40), "\(terminal.emulator.text)")
         // The calls of the script, with their answers.
         terminal.type("6")
         #expect(terminal.wait(for: "trace: calls of the script"), "\(terminal.emulator.text)")
@@ -114,6 +124,27 @@ struct DemoTests {
             [StubCommands.burstmon, "--demo", "--json"], environment: place.environment, seconds: 60)
         #expect(result.end == .exited(0), "\(result.errorText)")
         #expect(result.text.contains("\"nvme\"") && result.text.contains("\"scratch\""))
+        #expect(place.demos.isEmpty && place.processes.isEmpty)
+    }
+
+    @Test(.enabled(if: canRun)) func whatIsMissingBesideBurstdIsNamed() throws {
+        let place = try Place()
+        let folder = place.folder("bin")
+        mkdir(folder, 0o755)
+        let built = String(StubCommands.burstmon.prefix(upTo: StubCommands.burstmon.lastIndex(of: "/")!))
+        // The monitor looks beside the file that it really is.
+        let copy = try PipedProgram.run(["/bin/cp", StubCommands.burstmon, folder], environment: place.environment)
+        #expect(copy.end == .exited(0), "\(copy.errorText)")
+        for name in ["burstd", "burst", "burst-scriptd", "burst-stepd", "dw_wlm_cli", "dwstat"] {
+            #expect(symlink("\(built)/\(name)", "\(folder)/\(name)") == 0)
+        }
+        #expect(symlink("\(built)/../../../Sources", place.folder("Sources")) == 0)
+        place.folder.write("", to: "Package.swift")
+        let result = try PipedProgram.run(
+            [folder + "/burstmon", "--demo", "--once"], environment: place.environment, seconds: 60)
+        #expect(result.end == .exited(1))
+        #expect(result.errorLines.count == 1, "\(result.errorText)")
+        #expect(result.errorText.contains("\(folder)/burst-stage: No such file"), "\(result.errorText)")
         #expect(place.demos.isEmpty && place.processes.isEmpty)
     }
 

@@ -203,6 +203,40 @@ import Testing
         #expect(progress.rateNow == 0)
     }
 
+    @Test func ratesGoByWhatIsMovedWhateverIsDurable() {
+        var progress = StagerProgress(.stageIn, started: Self.start)
+        var report = ProgressReport()
+        report.bytesTotal = 100 << 20
+        func move(_ seconds: ClosedRange<Int>, _ moved: (Int) -> Int) {
+            for second in seconds {
+                report.bytesMoved = UInt64(moved(second))
+                progress.apply(report, at: Self.start.adding(seconds: second))
+            }
+        }
+        move(1...10) { $0 << 20 }
+        #expect(progress.rateNow == 1 << 20 && progress.rateAverage == 1 << 20)
+        #expect(progress.counts.bytesDone == 0)
+        // The next worker counts from nothing.
+        move(11...20) { ($0 - 10) << 20 }
+        #expect(progress.rateNow == 1 << 20 && progress.rateAverage == 1 << 20)
+        move(21...30) { _ in 10 << 20 }
+        #expect(progress.rateNow == 0)
+    }
+
+    @Test func theNarrowestLimitIsShown() {
+        var progress = StagerProgress(.stageIn, started: Self.start)
+        #expect(progress.limit(\.bytesPerSecond) == nil)
+        var report = ProgressReport()
+        report.limits = Throttle(bytesPerSecond: 500, filesPerSecond: nil)
+        progress.apply(report, at: Self.start)
+        #expect(progress.limit(\.bytesPerSecond) == 500 && progress.limit(\.filesPerSecond) == nil)
+        progress.throttle = Throttle(bytesPerSecond: 400, filesPerSecond: 7)
+        #expect(progress.limit(\.bytesPerSecond) == 400 && progress.limit(\.filesPerSecond) == 7)
+        progress.throttle = nil
+        progress.complete(report, at: Self.start)
+        #expect(progress.limit(\.bytesPerSecond) == nil)
+    }
+
     @Test func aPausedCopyHasNoTimeLeft() {
         var progress = StagerProgress(.stageIn, started: Self.start)
         var report = ProgressReport()

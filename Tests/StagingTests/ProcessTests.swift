@@ -151,6 +151,21 @@ import Testing
         #expect(outcome.last?["bytes_moved"].number == 100_000_000)
     }
 
+    @Test func aSlowBatchIsShownBeforeItsEnd() throws {
+        let bench = try StageBench()
+        bench.makeFiles(folders: 1, files: 60, bytes: 50_000)
+        let program = try bench.start(bench.order("bytes-per-second 500000", "threads 2"))
+        // Six seconds for all of it, which is far less than a batch may have.
+        let isPartial = program.wait(seconds: 30) { program in
+            guard let text = program.lines.last, let line = try? JSON(text.utf8) else { return false }
+            return (1..<60).contains(line["files_done"].number ?? 0)
+        }
+        #expect(isPartial, "\(program.lines.last ?? "")")
+        let outcome = StageBench.Outcome(program.waitForEnd(seconds: 60))
+        #expect(outcome.status == 0, "\(outcome.text)")
+        #expect(try TreeHash(of: bench.target).differences(from: try TreeHash(of: bench.source)) == [])
+    }
+
     @Test func progressTellsTheTruth() throws {
         let bench = try StageBench()
         bench.makeFiles(folders: 20, files: 100, bytes: 8192)

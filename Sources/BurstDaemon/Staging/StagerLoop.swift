@@ -341,8 +341,9 @@ final class StagerLoop {
         else { return }
         filesAt = ticks
         areFilesDue = false
-        let (files, log, snapshot) = (parts.files, parts.log, stager.snapshot(at: now))
+        let (files, log, snapshot, written) = (parts.files, parts.log, stager.snapshot(at: now), parts.onFiles)
         parts.kitchen.cook {
+            defer { written() }
             do throws(StateFault) {
                 try files.writeRest(snapshot)
             } catch {

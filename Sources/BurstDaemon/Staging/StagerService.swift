@@ -40,6 +40,8 @@ package final class StagerService: Sendable {
         var kitchen: Kitchen
         /// Questions that had no room may be asked again.
         var onRoom: @Sendable () -> Void
+        /// The files beside the socket were written, as far as they could be.
+        var onFiles: @Sendable () -> Void
         /// Something can be seen that could not be seen before.
         var onChange: @Sendable () -> Void
     }
@@ -67,6 +69,7 @@ package final class StagerService: Sendable {
     private let settings: StagerSettings
     private let pools: [PoolSettings]
     private let ended = Gate()
+    private let hasFiles = Gate()
     private let hasLoop = Atomic<Bool>(false)
 
     package init(
@@ -91,6 +94,7 @@ package final class StagerService: Sendable {
             store: store, files: try StagerFiles(socket: options.socket, zone: .system), clock: clock, log: log,
             kitchen: kitchen,
             onRoom: { [signs] in signs.onRoom.withLock { $0 }?() },
+            onFiles: { [hasFiles] in hasFiles.open() },
             onChange: { [signs] in _ = signs.version.wrappingAdd(1, ordering: .releasing) })
     }
 
@@ -108,8 +112,9 @@ package final class StagerService: Sendable {
     // MARK: Life
 
     /// Recovers what the store kept, and begins. Returns when the stager is in charge; pools that are slow to open
-    /// have been waited for.
-    package func start() throws(StateFault) {
+    /// have been waited for, and who reads `pools` beside the socket finds them: burst_buffer/lua asks once, and takes
+    /// no job where it got no answer.
+    package func start() async throws(StateFault) {
         let recovered = try parts.store.recoverStager()
         workers.endLeftovers()
         for token in parts.files.tokensWithPaths where !recovered.sessions.contains(where: { $0.token == token }) {
@@ -133,6 +138,7 @@ package final class StagerService: Sendable {
             keep()
             keeperEnded.open()
         }
+        await hasFiles.wait()
     }
 
     /// Pools that could not be opened are tried again; what leaks is told and mended.

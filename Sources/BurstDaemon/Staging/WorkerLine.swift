@@ -10,6 +10,11 @@ struct WorkerLine: Decodable {
         var rate: Int64
     }
 
+    struct Limits: Decodable {
+        var bytes: UInt64?
+        var files: UInt64?
+    }
+
     /// Only in the last line.
     var result: String?
     var message: String?
@@ -25,6 +30,8 @@ struct WorkerLine: Decodable {
     var bytes_skipped: UInt64?
     var bytes_verified: UInt64?
     var bytes_cloned: UInt64?
+    var bytes_moved: UInt64?
+    var throttle: Limits?
     var threads: Int?
     var errors: UInt64?
     var retries: UInt64?
@@ -49,6 +56,10 @@ struct WorkerLine: Decodable {
         report.bytesSkipped = bytes_skipped ?? 0
         report.bytesVerified = bytes_verified ?? 0
         report.bytesCloned = bytes_cloned ?? 0
+        report.bytesMoved = bytes_moved
+        report.limits = throttle.flatMap {
+            $0.bytes == nil && $0.files == nil ? nil : Throttle(bytesPerSecond: $0.bytes, filesPerSecond: $0.files)
+        }
         report.threads = threads ?? 0
         report.errors = errors ?? 0
         report.retries = retries ?? 0
@@ -76,6 +87,7 @@ extension ProgressReport {
         sum.bytesSkipped += earlier.bytesSkipped
         sum.bytesVerified += earlier.bytesVerified
         sum.bytesCloned += earlier.bytesCloned
+        sum.bytesMoved = bytesMoved.map { $0 + (earlier.bytesMoved ?? 0) }
         sum.errors += earlier.errors
         sum.retries += earlier.retries
         sum.degraded += earlier.degraded

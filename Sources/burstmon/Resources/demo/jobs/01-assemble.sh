@@ -1,5 +1,7 @@
 #!/bin/sh
-#BB_LUA pool=nvme capacity=96MiB
-#demo in 2 0.6
-#demo out 4 1
-cat "$BB_DIR"/in* | cksum; sleep 12
+#BB_LUA jobdw pool=nvme capacity=96MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/assemble destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/assemble
+#demo files 6
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 12

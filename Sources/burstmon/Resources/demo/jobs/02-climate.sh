@@ -1,5 +1,7 @@
 #!/bin/sh
-#BB_LUA pool=scratch capacity=512MiB
-#demo in 8 1
-#demo out 6 1
-cat "$BB_DIR"/in* | cksum; sleep 8
+#BB_LUA jobdw pool=scratch capacity=512MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/climate destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/climate
+#demo files 20
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 8

@@ -1,5 +1,7 @@
 #!/bin/sh
-#BB_LUA pool=nvme capacity=32MiB
-#demo in 1 0.2
-#demo out 8 1
-cat "$BB_DIR"/in* | cksum; sleep 1
+#BB_LUA jobdw pool=nvme capacity=32MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/quick destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/quick
+#demo files 2
+for round in 1 2 3 4; do mkdir -p "$DW_JOB_STRIPED/out/$round" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out/$round"; done
+sleep 1

@@ -1,5 +1,7 @@
 #!/bin/sh
-#BB_LUA pool=scratch capacity=256MiB
-#demo in 4 1
-#demo out 5 1
-cat "$BB_DIR"/in* | cksum; sleep 6
+#BB_LUA jobdw pool=scratch capacity=256MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/render destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/render
+#demo files 10
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 6

@@ -1,5 +1,7 @@
 #!/bin/sh
-#BB_LUA pool=nvme capacity=640MiB
-#demo in 3 1
-#demo out 3 1
-cat "$BB_DIR"/in* | cksum; sleep 6
+#BB_LUA jobdw pool=nvme capacity=640MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/larger destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/larger
+#demo files 12
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 6

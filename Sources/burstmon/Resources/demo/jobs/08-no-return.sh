@@ -1,6 +1,8 @@
 #!/bin/sh
-#BB_LUA pool=nvme capacity=48MiB
-#demo in 2 0.5
-#demo fail data_out the target is full
+#BB_LUA jobdw pool=nvme capacity=48MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/no-return destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/full/no-return
+#demo files 4
 #demo cancel-after 90
-cat "$BB_DIR"/in* | cksum; sleep 3
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 3

@@ -1,5 +1,7 @@
 #!/bin/sh
-#BB_LUA pool=scratch capacity=1GiB
-#demo in 6 1
-#demo out 6 1
-cat "$BB_DIR"/in* | cksum; sleep 10
+#BB_LUA jobdw pool=scratch capacity=1GiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/genome destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/genome
+#demo files 14
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 10

@@ -1,5 +1,8 @@
 #!/bin/sh
-#BB_LUA pool=scratch capacity=128MiB
-#demo in 60 1
+#BB_LUA jobdw pool=scratch capacity=128MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/too-slow destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/too-slow
+#demo files 160
 #demo cancel-after 60
-cat "$BB_DIR"/in* | cksum; sleep 3
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 3

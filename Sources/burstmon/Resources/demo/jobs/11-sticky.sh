@@ -1,6 +1,8 @@
 #!/bin/sh
-#BB_LUA pool=nvme capacity=32MiB
-#demo in 2 0.5
-#demo out 2 0.5
+#BB_LUA jobdw pool=nvme capacity=32MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/sticky destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/sticky
+#demo files 4
 #demo fail-times teardown 2 device is busy
-cat "$BB_DIR"/in* | cksum; sleep 3
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 3

@@ -1,5 +1,7 @@
 #!/bin/sh
-#BB_LUA pool=scratch capacity=768MiB
-#demo in 3 0.8
-#demo out 4 1
-cat "$BB_DIR"/in* | cksum; sleep 15
+#BB_LUA jobdw pool=scratch capacity=768MiB type=scratch access_mode=striped
+#BB_LUA stage_in type=directory source=@ROOT@/data/train destination=$DW_JOB_STRIPED/in
+#BB_LUA stage_out type=directory source=$DW_JOB_STRIPED/out destination=@ROOT@/results/train
+#demo files 8
+mkdir "$DW_JOB_STRIPED/out" && cp "$DW_JOB_STRIPED"/in/* "$DW_JOB_STRIPED/out"
+sleep 15
