@@ -8,7 +8,7 @@ struct StageFolder {
 
     init(socket: String) { path = SocketPlaces.stagerFolder(socket: socket) }
 
-    /// Bytes of a listing. 100,000 sessions take about 40 MB.
+    /// Bytes of a listing. 100,000 sessions take about 70 MB, and as much again of what is over.
     static let listingBytesMax = 256 << 20
     static let pathsBytesMax = 1 << 20
 
@@ -16,9 +16,9 @@ struct StageFolder {
     func answer(to call: StagerCall?) -> StageClient.Answered? {
         switch call {
         // Slurm forgets what a working answer does not list, so the last one is told again.
-        case .showSessions: listing("show_sessions")
-        case .showInstances: listing("show_instances")
-        case .showConfigurations: listing("show_configurations")
+        case .showSessions: listing("sessions", column: 1)
+        case .showInstances: listing("instances", column: 2)
+        case .showConfigurations: listing("configurations", column: 3)
         case .paths(let token, _, _): paths(token)
         // Slurm asks again until its own time is over. The copy may go on without the daemon.
         case .testDataIn, .testDataOut: .init(status: 0, output: Array("BUSY\n".utf8))
@@ -26,11 +26,31 @@ struct StageFolder {
         }
     }
 
-    private func listing(_ name: String) -> StageClient.Answered? {
-        guard case .bytes(let bytes) = StageFiles.read(path + "/" + name, bytesMax: Self.listingBytesMax),
-            bytes.first == UInt8(ascii: "{")
+    /// From lines `+ID`, a session's rows of the three documents, with tabs between, and `-ID` where it is listed no
+    /// more. A line without an end was not written to its end.
+    /// - Parameter column: of the document's rows.
+    private func listing(_ key: String, column: Int) -> StageClient.Answered? {
+        guard case .bytes(let bytes) = StageFiles.read(path + "/listing", bytesMax: Self.listingBytesMax),
+            let end = bytes.lastIndex(of: 10) ?? (bytes.isEmpty ? bytes.startIndex : nil)
         else { return nil }
-        return .init(status: 0, output: bytes)
+        var rows: [UInt64: ArraySlice<UInt8>] = [:]
+        for line in bytes[..<end].split(separator: 10) {
+            let fields = line.split(separator: 9, omittingEmptySubsequences: false)
+            guard let id = UInt64(String(decoding: fields[0].dropFirst(), as: UTF8.self)) else { return nil }
+            switch (fields[0].first, fields.count) {
+            case (UInt8(ascii: "+"), 4): rows[id] = fields[column]
+            case (UInt8(ascii: "-"), 1): rows[id] = nil
+            default: return nil
+            }
+        }
+        var output = Array("{\"\(key)\": [".utf8)
+        var isFirst = true
+        for (_, row) in rows.sorted(by: { $0.key < $1.key }) where !row.isEmpty {
+            if !isFirst { output += ", ".utf8 }
+            isFirst = false
+            output += row
+        }
+        return .init(status: 0, output: output + "]}\n".utf8)
     }
 
     private func paths(_ token: SessionToken) -> StageClient.Answered? {

@@ -38,13 +38,49 @@ package enum SlurmDocument: String, CaseIterable, Sendable {
                         }
                     }
                 ) {
-                    $0.field("id", $1.2)
-                    $0.object("links") { [instance = $1.1] in $0.field("instance", instance) }
-                    Self.state($1.0, &$0)
+                    Self.configuration($1.0, $1.1, $1.2, &$0)
                 }
             }
             out.end()
         }
+    }
+
+    /// A line for the file that stands in for the three listings while nobody answers: the session is listed from here
+    /// on. `+ID`, its row of `show_sessions`, those of `show_instances`, those of `show_configurations`, with tabs
+    /// between; rows are parted as in a document.
+    package static func listing(_ session: StagerSession) -> [UInt8] {
+        var line = Array("+\(session.id.number)\t".utf8)
+        do {
+            var out = PlainJSON { line += $0 }
+            out.row { Self.session(session, &$0) }
+            out.literal("\t")
+            for (index, instance) in session.instances.enumerated() {
+                if index > 0 { out.literal(", ") }
+                out.row { Self.instance(session, instance, &$0) }
+            }
+            out.literal("\t")
+            var isFirst = true
+            for instance in session.instances {
+                for configuration in instance.configurations {
+                    if !isFirst { out.literal(", ") }
+                    isFirst = false
+                    out.row { Self.configuration(session, instance.id, configuration.id, &$0) }
+                }
+            }
+            out.end()
+        }
+        return line
+    }
+
+    /// The same: it is listed no more.
+    package static func unlisting(_ id: SessionID) -> [UInt8] { Array("-\(id.number)\n".utf8) }
+
+    private static func configuration(
+        _ session: StagerSession, _ instance: UInt64, _ id: UInt64, _ out: inout PlainJSON
+    ) {
+        out.field("id", id)
+        out.object("links") { $0.field("instance", instance) }
+        state(session, &out)
     }
 
     private static func pool(_ row: StagerSnapshot.Pool, _ out: inout PlainJSON) {
@@ -135,16 +171,20 @@ struct PlainJSON: ~Copyable {
         for element in elements {
             if !isFirst { literal(", ") }
             isFirst = false
-            buffer.append(UInt8(ascii: "{"))
-            follows = false
-            each(&self, element)
-            buffer.append(UInt8(ascii: "}"))
+            row { each(&$0, element) }
             if buffer.count >= SlurmDocument.pieceBytes {
                 sink(buffer)
                 buffer.removeAll(keepingCapacity: true)
             }
         }
         literal("]}")
+    }
+
+    mutating func row(_ content: (inout PlainJSON) -> Void) {
+        buffer.append(UInt8(ascii: "{"))
+        follows = false
+        content(&self)
+        buffer.append(UInt8(ascii: "}"))
     }
 
     mutating func end() {
@@ -217,7 +257,7 @@ struct PlainJSON: ~Copyable {
         follows = true
     }
 
-    private mutating func literal(_ text: StaticString) {
+    mutating func literal(_ text: StaticString) {
         text.withUTF8Buffer { buffer.append(contentsOf: $0) }
     }
 

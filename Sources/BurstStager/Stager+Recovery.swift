@@ -12,7 +12,7 @@ extension Stager {
         }
         for session in sessions.values.sorted(by: { $0.id < $1.id }) { recover(session, alive, at: now) }
         for buffer in quarantine.values.sorted(by: { $0.id < $1.id }) { recover(buffer, alive, at: now) }
-        isListingChanged = true
+        isListedAnew = true
         admitWaiting(at: now)
     }
 

@@ -9,7 +9,7 @@ package struct Stager: Sendable {
     package internal(set) var settings: StagerSettings
     /// In the order in which they are configured.
     package internal(set) var pools: [StagerPool] = []
-    package internal(set) var sessions: [SessionID: StagerSession] = [:]
+    package internal(set) var sessions = SessionTable()
     /// Of those that copy anything.
     package internal(set) var plans: [SessionID: String] = [:]
     package internal(set) var quarantine: [SessionID: QuarantinedBuffer] = [:]
@@ -47,7 +47,9 @@ package struct Stager: Sendable {
     // Of the step under way.
     var out = StagerDecision()
     var dirty: Set<SessionID> = []
-    var isListingChanged = false
+    /// Who is listed now, or no more.
+    var listed: Set<SessionID> = []
+    var isListedAnew = false
     var isSomethingChanged = false
     var idBefore: UInt64 = 1
 
@@ -167,7 +169,7 @@ package struct Stager: Sendable {
 
     private mutating func noteEntered(_ session: StagerSession, before: StagerSession?, at now: Timestamp) {
         isSomethingChanged = true
-        if session.isListed != (before?.isListed ?? false) { isListingChanged = true }
+        if session.isListed != (before?.isListed ?? false) { listed.insert(session.id) }
         guard session.phaseName != before?.phaseName else { return }
         out.records.append(.entered(session.id, token: session.token, phase: session.phaseName, at: now))
     }
@@ -205,7 +207,7 @@ package struct Stager: Sendable {
         waitingForSpace.remove(id)
         users[id] = nil
         dirty.remove(id)
-        if session.isListed { isListingChanged = true }
+        if session.isListed { listed.insert(id) }
         isSomethingChanged = true
         out.records.append(.forgetSession(id))
         out.records.append(.entered(id, token: session.token, phase: "gone", at: now))
@@ -331,10 +333,12 @@ package struct Stager: Sendable {
         }
         dirty.removeAll(keepingCapacity: true)
         if nextID != idBefore { out.records.append(.nextID(nextID)) }
-        if isListingChanged || isSomethingChanged {
+        if isListedAnew || isSomethingChanged || !listed.isEmpty {
             // First of all: whoever is answered may ask for the list the next moment.
-            out.effects.insert(.writeSnapshot(isListing: isListingChanged), at: 0)
-            isListingChanged = false
+            let lists = isListedAnew ? [.listAll] : listed.sorted().map { StagerEffect.list($0) }
+            out.effects.insert(contentsOf: lists + [.writeSnapshot], at: 0)
+            listed.removeAll(keepingCapacity: true)
+            isListedAnew = false
             isSomethingChanged = false
         }
         if let first = timers.first, wakeAnnounced.map({ first < $0 }) ?? true {

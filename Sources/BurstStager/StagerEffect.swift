@@ -26,9 +26,14 @@ package enum StagerEffect: Hashable, Sendable {
     case remove(QuarantineOrder)
     /// Who may use a persistent buffer has changed: groups and access lists of its folder.
     case grant(SessionID, SessionKey, [StagerSession.Instance], AccessList)
-    /// Writes the snapshot file. `isListing`: which sessions there are has changed, so it must be written before the
-    /// effects that follow; else within a second (staging.md §1.10, "daemon down").
-    case writeSnapshot(isListing: Bool)
+    /// The session is one of those that Slurm is told of, or is so no more. The file that stands in for us must say so
+    /// before the effects that follow (staging.md §1.10, "daemon down").
+    case list(SessionID)
+    /// The same for all sessions: that file may be of another life.
+    case listAll
+    /// Something else is shown that was not so before: its files are written within a second, or a while later where
+    /// that is much work.
+    case writeSnapshot
     /// `tick` is wanted then; an earlier one stands.
     case wake(Timestamp)
     case log(StagerLogLine)

@@ -42,12 +42,13 @@ package struct StagerSnapshot: Sendable {
 }
 
 extension Stager {
-    package func snapshot(at now: Timestamp) -> StagerSnapshot {
+    /// - Parameter withSessions: false where the pools are all that is wanted.
+    package func snapshot(at now: Timestamp, withSessions: Bool = true) -> StagerSnapshot {
         StagerSnapshot(
             at: now, host: settings.host, mountFolder: settings.mountFolder,
             pools: pools.map { StagerSnapshot.Pool(pool: $0, use: use[$0.id, default: PoolUse()]) },
-            sessions: sessions.keys.sorted().compactMap { sessions[$0] },
-            quarantine: quarantine.keys.sorted().compactMap { quarantine[$0] })
+            sessions: withSessions ? sessions.sorted : [],
+            quarantine: withSessions ? quarantine.values.sorted { $0.id < $1.id } : [])
     }
 }
 

@@ -78,7 +78,9 @@ final class StagerSimulationChecks {
                 step.operation == order.operation
             else { return slurm.fail("session \(order.session.number) is renamed away and not recorded so") }
         case .remove(let order): lookAtRemoval(order)
-        case .answer, .stopWorker, .throttle, .activate, .deactivate, .grant, .writeSnapshot, .wake, .log: break
+        case .answer, .stopWorker, .throttle, .activate, .deactivate, .grant, .list, .listAll, .writeSnapshot, .wake,
+            .log:
+            break
         }
     }
 
@@ -127,8 +129,8 @@ final class StagerSimulationChecks {
             session?.progress = nil
             return session
         }
-        for (id, session) in stager.sessions where bare(world.disk.sessions[id]) != bare(session) {
-            slurm.fail("session \(id.number) is not as recorded")
+        for session in stager.sessions.values where bare(world.disk.sessions[session.id]) != bare(session) {
+            slurm.fail("session \(session.id.number) is not as recorded")
         }
         if stager.sessions.count != world.disk.sessions.count { slurm.fail("sessions are recorded that nobody knows") }
         if stager.plans != world.disk.plans { slurm.fail("plans are not as recorded") }

@@ -288,7 +288,7 @@ package final class StagerWorld {
         case .startWorker(let order): startWorker(order)
         case .stopWorker(let worker): stop(worker)
         case .wake(let time): schedule(.event(.tick), at: max(now, time), life: crashes)
-        case .throttle, .grant, .writeSnapshot, .log: break
+        case .throttle, .grant, .list, .listAll, .writeSnapshot, .log: break
         }
     }
 
@@ -307,7 +307,7 @@ package final class StagerWorld {
         case .deactivate: mounted.remove(session)
         case .quarantine: break
         case .remove: folders[session] = nil
-        case .answer, .startWorker, .stopWorker, .throttle, .grant, .writeSnapshot, .wake, .log: break
+        case .answer, .startWorker, .stopWorker, .throttle, .grant, .list, .listAll, .writeSnapshot, .wake, .log: break
         }
     }
 
@@ -325,7 +325,7 @@ package final class StagerWorld {
             send(.deactivated(order.operation, trouble: plan.failure))
         case .quarantine(let order): send(.quarantined(order.operation, failure: plan.failure))
         case .remove(let order): send(.removed(order.operation, failure: plan.failure))
-        case .answer, .startWorker, .stopWorker, .throttle, .grant, .writeSnapshot, .wake, .log: break
+        case .answer, .startWorker, .stopWorker, .throttle, .grant, .list, .listAll, .writeSnapshot, .wake, .log: break
         }
     }
 

@@ -7,7 +7,7 @@ import Glibc
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "burst-bench", abstract: "Measures Burst and its peers in turn, in the same harness.",
-        subcommands: [Monitor.self, EngineCommand.self, StagingCommand.self])
+        subcommands: [Monitor.self, EngineCommand.self, StagingCommand.self, SessionsCommand.self])
 }
 
 /// `burst-bench monitor`
@@ -133,6 +133,62 @@ struct StagingCommand: ParsableCommand {
 }
 
 extension StagingBench.Part: ExpressibleByArgument {}
+
+/// `burst-bench sessions`
+struct SessionsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sessions",
+        abstract: "Asks a burstd that holds many sessions, and lets buffers live and die by the thousand.",
+        discussion: """
+            A burstd that is the stager alone, with a pool below /tmp, asked by dw_wlm_cli and dwstat. It needs root, for \
+            the buffers are other users'.
+
+              answers    F3  how long the programs take beside so many sessions
+              teardowns  F5  how often dw_wlm_cli is started while two teardowns fail
+              cycles     L1  lives with faults (sources that are not there, targets that are closed, workers, connections \
+                             and burstd itself killed, teardowns in haste): what stays behind
+
+            Build first (swift build -c release); all of it takes about ten minutes. Exit status: 0 all met, 1 not.
+            """)
+
+    @Flag(help: "Print JSON instead of a table.")
+    var json = false
+    @Flag(help: "Fewer sessions and lives, for a look.")
+    var quick = false
+    @Option(help: ArgumentHelp("Sessions of part answers.", valueName: "N"))
+    var sessions: Int?
+    @Option(help: ArgumentHelp("Lives of part cycles.", valueName: "N"))
+    var cycles: Int?
+    @Option(help: ArgumentHelp("Pool of part cycles: accounting, loop or tmpfs.", valueName: "DRIVER"))
+    var driver = "accounting"
+    @Option(help: ArgumentHelp("Folder of burstd and its programs; usually that of this program.", valueName: "DIR"))
+    var programs: String?
+    @Argument(help: ArgumentHelp("What is measured; all of it where nothing is named.", valueName: "PART"))
+    var parts: [SessionBench.Part] = []
+
+    func validate() throws {
+        guard sessions ?? 10 >= 10, cycles ?? 10 >= 10 else {
+            throw ValidationError("--sessions and --cycles are at least 10")
+        }
+        guard ["accounting", "loop", "tmpfs"].contains(driver) else {
+            throw ValidationError("--driver is accounting, loop or tmpfs")
+        }
+    }
+
+    func run() throws {
+        var effort = quick ? SessionBench.Effort.quick : SessionBench.Effort()
+        if let sessions { effort.sessions = sessions }
+        if let cycles { effort.cycles = cycles }
+        effort.driver = driver
+        let bench = try SessionBench(
+            programs: programs ?? Programs.path(of: ""), effort: effort, progress: tell)
+        try bench.run(parts.isEmpty ? SessionBench.Part.allCases : parts)
+        print(json ? bench.json : bench.markdown, terminator: "")
+        if !bench.isMet { throw ExitCode(1) }
+    }
+}
+
+extension SessionBench.Part: ExpressibleByArgument {}
 
 /// To standard error, at once.
 private func tell(_ line: String) {

@@ -192,16 +192,29 @@ import Testing
         #expect(Double(PseudoTerminal.now - start) / 1e9 < 2)
     }
 
-    @Test(arguments: ["show_sessions", "show_instances", "show_configurations"])
-    func listingsAreTheLastOnesThatWereTold(verb: String) throws {
+    @Test(arguments: [("sessions", "s"), ("instances", "i"), ("configurations", "c")])
+    func listingsAreTheLastOnesThatWereTold(key: String, row: String) throws {
         let server = try StageServer(starts: false) { _ in .silence }
-        #expect(Self.isLine(Self.run("--function \(verb)", on: server.path)))
-        server.folder.write("{\"\(verb)\": []}\n", to: "stager/\(verb)")
-        let reply = Self.run("--function \(verb)", on: server.path)
-        #expect(reply == StageClient.Reply(output: Array("{\"\(verb)\": []}\n".utf8)))
-        // Half a file is none.
-        server.folder.write("", to: "stager/\(verb)")
-        #expect(Self.isLine(Self.run("--function \(verb)", on: server.path)))
+        func told() -> StageClient.Reply { Self.run("--function show_\(key)", on: server.path) }
+        func document(_ rows: String) -> StageClient.Reply {
+            StageClient.Reply(output: Array("{\"\(key)\": [\(rows)]}\n".utf8))
+        }
+        #expect(Self.isLine(told()))
+        server.folder.write("", to: "stager/listing")
+        #expect(told() == document(""))
+        let line = { (id: Int) in "+\(id)\t{s\(id)}\t{i\(id)}, {i\(id)b}\t{c\(id)}\n" }
+        let rows = { (id: Int) in row == "i" ? "{i\(id)}, {i\(id)b}" : "{\(row)\(id)}" }
+        server.folder.write(line(10) + line(9), to: "stager/listing")
+        #expect(told() == document(rows(9) + ", " + rows(10)))
+        // One that is over, one without instances, and one that was not written to its end.
+        let more = "-10\n+12\t{s12}\t\t\n"
+        server.folder.write(line(10) + line(9) + more + line(11).dropLast(), to: "stager/listing")
+        #expect(told() == document(rows(9) + (row == "s" ? ", {s12}" : "")))
+        // What was not written by us tells nothing.
+        for text in ["no listing\n", "+x\ta\tb\tc\n", "+1\ta\n", "-1\ta\n"] {
+            server.folder.write(text, to: "stager/listing")
+            #expect(Self.isLine(told()))
+        }
     }
 
     @Test func pathsComeFromTheStagersFolder() throws {
@@ -232,7 +245,7 @@ import Testing
     @Test func aHangingDaemonIsNotWaitedForForEver() throws {
         for greeting in [StageServer.Greeting.none, .hello] {
             let server = try StageServer(greeting: greeting) { _ in .silence }
-            server.folder.write("{\"sessions\": []}\n", to: "stager/show_sessions")
+            server.folder.write("", to: "stager/listing")
             server.folder.write("A=1\n", to: "stager/paths/83")
             let start = PseudoTerminal.now
             #expect(Self.isLine(Self.run("-f pools", on: server.path, patience: Patience(total: 600, away: 0))))

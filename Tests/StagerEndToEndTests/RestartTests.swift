@@ -85,7 +85,7 @@ import Testing
         let told = try listed(rig.wlm("show_sessions").text)
         #expect(told == ["1 51"])
         rig.kill()
-        #expect(try listed(rig.folder.text(of: "run/stager/show_sessions")) == told)
+        #expect(try listed(rig.alone("show_sessions")) == told)
         try rig.start()
         #expect(try listed(rig.wlm("show_sessions").text) == told)
         // The time in the first line says that it lives.

@@ -49,7 +49,7 @@ final class StagerRig {
     /// The folder the programs were built in may be closed to the users.
     private static let programs = Result<TemporaryFolder, any Error> {
         let folder = try TemporaryFolder("burst-bin", openToOthers: true)
-        for name in ["burst", "burstd", "burst-stage", "burst-stepd", "burst-scriptd", "daemon-probe"] {
+        for name in ["burst", "burstd", "burst-stage", "burst-stepd", "burst-scriptd", "daemon-probe", "dw_wlm_cli"] {
             let copied = try PipedProgram.run(
                 ["/bin/cp", "--reflink=auto", Programs.path(of: name), folder(name)], environment: [:])
             guard copied.end == .exited(0) else { throw HarnessError("cp \(name): \(copied.errorText)") }
@@ -172,6 +172,14 @@ final class StagerRig {
         let connection = try BurstConnection.connect(path: socket, program: "test")
         let (answer, body) = try connection.ask(ask, body: body, seconds: 120)
         return Self.said(answer, body)
+    }
+
+    /// What the program prints by itself, whether burstd is there or not.
+    func alone(_ verb: String) throws -> String {
+        try PipedProgram.run(
+            ["\(bin)/dw_wlm_cli", "--function", verb], environment: ["PATH": "/usr/bin:/bin", "BURST_SOCKET": socket],
+            seconds: 120
+        ).text
     }
 
     /// A call whose answer is not waited for.

@@ -21,7 +21,8 @@ import Testing
         #expect(isListed)
         // And the file that stands in for us is written before the word is said.
         let effects = scene.effects
-        let written = try #require(effects.firstIndex(of: .writeSnapshot(isListing: true)))
+        let id = try #require(scene.stager.sessions.keys.first)
+        let written = try #require(effects.firstIndex(of: .list(id)))
         let said = effects.firstIndex {
             if case .answer(_, let answer) = $0 { answer.text == "created" } else { false }
         }

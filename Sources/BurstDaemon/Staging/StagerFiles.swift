@@ -16,16 +16,8 @@ struct StagerFiles: Sendable {
         try Folders.make(folder + "/paths", mode: 0o755)
     }
 
-    /// What `show_sessions` and its like have: before anybody is answered who may ask for it (staging.md §1.10).
-    func writeListing(_ snapshot: StagerSnapshot) throws(StateFault) {
-        for document in [SlurmDocument.showSessions, .showInstances, .showConfigurations] {
-            try write(document.rawValue, document.bytes(snapshot))
-        }
-    }
-
-    /// The rest: what may be a second old.
-    func writeRest(_ snapshot: StagerSnapshot) throws(StateFault) {
-        try writePools(snapshot)
+    /// The tables of `dwstat`, as they are told while nobody answers.
+    func writeTables(_ snapshot: StagerSnapshot) throws(StateFault) {
         let tables = Dwstat(selection: .all).answer(snapshot, viewer: .nobody, zone: zone)
         try write("dwstat", tables)
     }

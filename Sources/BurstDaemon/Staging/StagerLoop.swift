@@ -3,13 +3,14 @@ import BurstEngine
 import BurstModel
 import BurstStager
 import BurstWire
+import Synchronization
 
 /// What reaches the stager's loop.
 enum StagerInput: Sendable {
     case event(StagerEvent)
     case verb(StagerVerb, StagerAsker)
-    /// Wants the values as they are, for a rendering elsewhere.
-    case look(@Sendable (StagerSnapshot) -> Void)
+    /// Wants the values as they are, to make something of them elsewhere.
+    case look(@Sendable (Stager, Timestamp) -> Void)
     /// A client's connection ended.
     case gone(UInt64)
     case stop
@@ -36,12 +37,17 @@ final class StagerLoop {
     private let removals: Lanes<SessionID>
     private var stager: Stager
 
+    private let listing: ListingFile
     private var lastRequest: UInt64 = 0
     private var askers: [StagerRequest: (asker: StagerAsker, verb: StagerVerb)] = [:]
     private var wakeAt: Timestamp?
     /// The snapshot's files are behind.
     private var areFilesDue = true
     private var filesAt: Int64 = .min / 2
+    /// The tables of dwstat are behind; when they may be written again.
+    private var areTablesDue = true
+    private var tablesAt: Int64 = .min / 2
+    private let tables = Chore()
     private var isStopping = false
 
     // While the state cannot be written.
@@ -64,6 +70,7 @@ final class StagerLoop {
         self.lanes = lanes
         self.removals = removals
         self.stager = stager
+        listing = ListingFile(folder: parts.files.folder)
     }
 
     private var now: Timestamp { parts.clock.now() }
@@ -90,6 +97,8 @@ final class StagerLoop {
     private func sleep() -> Int64 {
         var least = filesAt + Int64(StagingLimits.beatSeconds) * 1000 - ticks
         if areFilesDue { least = min(least, filesAt + StagingLimits.filesMilliseconds - ticks) }
+        // Who is busy is looked after again when something happens, or with the next beat.
+        if areTablesDue, !tables.isBusy { least = min(least, tablesAt - ticks) }
         if fault != nil { least = min(least, retryAt - ticks) }
         if let first = late.map(\.at).min() { least = min(least, first - ticks) }
         if let wakeAt { least = min(least, wakeAt.milliseconds - now.milliseconds) }
@@ -98,7 +107,7 @@ final class StagerLoop {
 
     private func handle(_ inputs: [StagerInput]) {
         var events: [(event: StagerEvent, request: StagerRequest?)] = []
-        var looks: [@Sendable (StagerSnapshot) -> Void] = []
+        var looks: [@Sendable (Stager, Timestamp) -> Void] = []
         for input in inputs {
             switch input {
             case .event(let event): events.append((event, nil))
@@ -127,7 +136,7 @@ final class StagerLoop {
             process(events)
         }
         tellLate()
-        for take in looks { take(stager.snapshot(at: now)) }
+        for take in looks { take(stager, now) }
         writeFiles()
     }
 
@@ -162,7 +171,7 @@ final class StagerLoop {
     private func act(_ decision: StagerDecision) {
         note(decision.records)
         for effect in decision.effects { perform(effect) }
-        if !decision.records.isEmpty || decision.effects.contains(.writeSnapshot(isListing: false)) {
+        if !decision.records.isEmpty || decision.effects.contains(.writeSnapshot) {
             parts.onChange()
         }
     }
@@ -286,9 +295,15 @@ final class StagerLoop {
             lanes.add(session) {
                 if let why = storage.grant(session, key, instances, list) { log(HookLogLine(.error, "access: \(why)")) }
             }
-        case .writeSnapshot(let isListing):
-            areFilesDue = true
-            if isListing { writeListing() }
+        case .list(let id):
+            let session = stager.sessions[id].flatMap { $0.isListed ? $0 : nil }
+            writeListing { [stager] file throws(StateFault) in
+                try file.note(id, session) { stager.sessions.sorted.filter(\.isListed) }
+            }
+        case .listAll:
+            let listed = stager.sessions.sorted.filter(\.isListed)
+            writeListing { file throws(StateFault) in try file.rewrite(listed) }
+        case .writeSnapshot: areFilesDue = true
         case .wake(let at): wakeAt = min(wakeAt ?? at, at)
         case .log(let line): parts.log(StagerService.line(line))
         }
@@ -326,9 +341,9 @@ final class StagerLoop {
         }
     }
 
-    private func writeListing() {
+    private func writeListing(_ write: (ListingFile) throws(StateFault) -> Void) {
         do throws(StateFault) {
-            try parts.files.writeListing(stager.snapshot(at: now))
+            try write(listing)
         } catch {
             parts.log(HookLogLine(.error, "stager: \(error)"))
         }
@@ -337,18 +352,57 @@ final class StagerLoop {
     /// At most once a second, and elsewhere: they may be a little old.
     private func writeFiles() {
         let since = ticks - filesAt
-        guard areFilesDue ? since >= StagingLimits.filesMilliseconds : since >= Int64(StagingLimits.beatSeconds) * 1000
-        else { return }
-        filesAt = ticks
-        areFilesDue = false
-        let (files, log, snapshot, written) = (parts.files, parts.log, stager.snapshot(at: now), parts.onFiles)
+        if areFilesDue ? since >= StagingLimits.filesMilliseconds : since >= Int64(StagingLimits.beatSeconds) * 1000 {
+            filesAt = ticks
+            areTablesDue = areTablesDue || areFilesDue
+            areFilesDue = false
+            let (written, pools) = (parts.onFiles, stager.snapshot(at: now, withSessions: false))
+            write { files throws(StateFault) in
+                defer { written() }
+                try files.writePools(pools)
+            }
+        }
+        guard areTablesDue, ticks >= tablesAt, !tables.isBusy else { return }
+        areTablesDue = false
+        tables.begin()
+        tablesAt = ticks + max(StagingLimits.filesMilliseconds, tables.cost * StagingLimits.tablesShare)
+        let (stager, at, tables) = (stager, now, tables)
+        write { files throws(StateFault) in
+            defer { tables.end() }
+            try files.writeTables(stager.snapshot(at: at))
+        }
+    }
+
+    private func write(_ body: @escaping @Sendable (StagerFiles) throws(StateFault) -> Void) {
+        let (files, log) = (parts.files, parts.log)
         parts.kitchen.cook {
-            defer { written() }
             do throws(StateFault) {
-                try files.writeRest(snapshot)
+                try body(files)
             } catch {
                 log(HookLogLine(.error, "stager: \(error)"))
             }
+        }
+    }
+}
+
+/// Something that is done elsewhere, once at a time, and how long it took.
+private final class Chore: Sendable {
+    private let clock = ContinuousClock()
+    private let state = Mutex<(began: ContinuousClock.Instant?, cost: Int64)>((nil, 0))
+
+    var isBusy: Bool { state.withLock { $0.began != nil } }
+    /// Milliseconds.
+    var cost: Int64 { state.withLock { $0.cost } }
+
+    func begin() { state.withLock { $0.began = clock.now } }
+
+    func end() {
+        state.withLock { state in
+            if let began = state.began {
+                let spent = (clock.now - began).components
+                state.cost = spent.seconds * 1000 + spent.attoseconds / 1_000_000_000_000_000
+            }
+            state.began = nil
         }
     }
 }

@@ -158,7 +158,7 @@ package final class StagerService: Sendable {
     /// The values as they are; none where the loop has ended. Never on the loop itself.
     private func look() -> StagerSnapshot? {
         let answer = Inbox<StagerSnapshot>()
-        inbox.add(.look { answer.add($0) })
+        inbox.add(.look { answer.add($0.snapshot(at: $1)) })
         return answer.take(milliseconds: StagingLimits.answerMilliseconds).items.first
     }
 
@@ -241,7 +241,9 @@ package final class StagerService: Sendable {
                 let answer = StagerAnswer.failed("permission denied: \(document.rawValue) is for SlurmUser and root")
                 return client.answer(.staged(id, status: answer.status, lines: []), body: StagerLoop.body(answer))
             }
-            see { client.answer(.staged(id, status: 0, lines: []), body: document.bytes($0)) }
+            see(withSessions: document != .pools) {
+                client.answer(.staged(id, status: 0, lines: []), body: document.bytes($0))
+            }
         case .dwstat(let dwstat):
             // Slurm asks as SlurmUser for whoever wants to know, so that an operator is nobody in tables.
             let viewer = Self.viewer(caller)
@@ -257,8 +259,11 @@ package final class StagerService: Sendable {
     }
 
     /// Takes the values on the loop, and makes something of them elsewhere.
-    private func see(_ take: @escaping @Sendable (StagerSnapshot) -> Void) {
-        inbox.add(.look { [kitchen] snapshot in kitchen.cook { take(snapshot) } })
+    private func see(withSessions: Bool = true, _ take: @escaping @Sendable (StagerSnapshot) -> Void) {
+        inbox.add(
+            .look { [kitchen] stager, at in
+                kitchen.cook { take(stager.snapshot(at: at, withSessions: withSessions)) }
+            })
     }
 
     /// What `List.staging` has for whoever looks.

@@ -16,6 +16,8 @@ enum StagingLimits {
     static let answerMilliseconds: Int64 = 10_000
     /// Milliseconds between two writings of what is shown while the daemon is away.
     static let filesMilliseconds: Int64 = 1000
+    /// Tables that are written for who asks while the daemon is away may cost one part in so many of the time.
+    static let tablesShare: Int64 = 20
     /// Seconds after which `pools` is written anew though nothing changed: readers tell by it that we live.
     static let beatSeconds = 10
     /// Seconds between two looks at pools that cannot be used, and for leaks.
