@@ -210,11 +210,11 @@ final class SessionRig: Sendable {
         ].filter { folder.exists($0) }
         var found = folders.map { ($0, Processes.names(in: folder($0)).count) }
         let loops = Processes.names(in: "/sys/block").count { name in
-            Fixtures.text("/sys/block/\(name)/loop/backing_file").hasPrefix(folder.path)
+            Processes.text("/sys/block/\(name)/loop/backing_file").hasPrefix(folder.path)
         }
         let own = pid
         let children = Processes.names(in: "/proc").count { name in
-            guard let close = Fixtures.text("/proc/\(name)/stat").split(separator: ")").last else { return false }
+            guard let close = Processes.text("/proc/\(name)/stat").split(separator: ")").last else { return false }
             let fields = close.split(separator: " ")
             return Int32(name) != nil && fields.count > 1 && Int32(fields[1]) == own
         }

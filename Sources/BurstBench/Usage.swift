@@ -48,6 +48,8 @@ extension Processes {
         return names
     }
 
+    static func text(_ path: String) -> String { String(decoding: bytes(path), as: UTF8.self) }
+
     private static func bytes(_ path: String) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return [] }
