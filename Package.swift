@@ -202,7 +202,7 @@ let package = Package(
         // programs are.
         tests("StageClientTests", "BurstStageClient", "BurstDataWarp", "BurstWire", "BurstTestSupport"),
         tests(
-            "StagedSlurmTests", "BurstClient", "BurstWire", "BurstTestSupport", "burst", "burstd",
+            "StagedSlurmTests", "BurstClient", "BurstWire", "BurstTestSupport", "CSys", "burst", "burstd",
             "burst-scriptd", "burst-stepd", "burst-stage"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstStager", "BurstTestSupport"),
         tests(

@@ -1,7 +1,10 @@
 import BurstClient
 import BurstTestSupport
 import BurstWire
+import CSys
+import Dispatch
 import Glibc
+import Synchronization
 
 /// A real Slurm whose burst buffers are ours: slurmctld with one of its plugins, `dw_wlm_cli`, `dwstat` and the ready
 /// `burst_buffer.lua` over a burstd that is the stager alone, with a pool of 64 granules of 16 MiB.
@@ -10,7 +13,8 @@ final class StagedCluster {
     private var burstd: PipedProgram?
 
     static let user = "bbalice"
-    private static let granules = 64
+    private let granules: Int
+    private let isInMemory: Bool
 
     var folder: String { slurm.folder }
     private var socket: String { folder + "/burst/burstd.sock" }
@@ -19,12 +23,20 @@ final class StagedCluster {
     var source: String { folder + "/jobs/source" }
     var target: String { folder + "/jobs/target" }
 
-    /// - Parameter bytesPerSecond: of copies; nil: as fast as they go.
-    init(_ plugin: ReferenceCluster.Plugin, bytesPerSecond: Int? = nil) throws {
+    /// - Parameters:
+    ///   - bytesPerSecond: of copies; nil: as fast as they go.
+    ///   - granules: of the pool, 16 MiB each.
+    ///   - inMemory: pool and state need no disk, which would be what takes the time.
+    init(
+        _ plugin: ReferenceCluster.Plugin, bytesPerSecond: Int? = nil, granules: Int = 64, inMemory: Bool = false
+    ) throws {
+        self.granules = granules
+        isInMemory = inMemory
         var started: PipedProgram?
         let persistent = plugin == .datawarp ? ["--bb", "Flags=EnablePersistent"] : []
         slurm = try ReferenceCluster(plugin) { folder in
-            try Self.makePool(folder, bytesPerSecond)
+            if inMemory { try Self.mountMemory(folder + "/burst") }
+            try Self.makePool(folder, bytesPerSecond, granules)
             started = try Self.start(folder)
             return ["--stager", try StagedPrograms.folder()] + persistent
         }
@@ -32,9 +44,20 @@ final class StagedCluster {
         for path in [source, target] { try asUser("mkdir", "-p", path) }
     }
 
-    deinit { endBurstd(SIGKILL) }
+    deinit {
+        endBurstd(SIGKILL)
+        if isInMemory { while bb_unmount(folder + "/burst", 1) == 0 {} }
+    }
 
-    private static func makePool(_ folder: String, _ bytesPerSecond: Int?) throws {
+    private static func mountMemory(_ path: String) throws {
+        mkdir(path, 0o755)
+        let mounted = try PipedProgram.run(
+            ["/usr/bin/mount", "-t", "tmpfs", "-o", "mode=755,size=1t", "burst-test", path],
+            environment: ["PATH": "/usr/bin:/bin"])
+        guard mounted.end == .exited(0) else { throw HarnessError("mount: \(mounted.errorText)") }
+    }
+
+    private static func makePool(_ folder: String, _ bytesPerSecond: Int?, _ granules: Int) throws {
         for name in ["burst", "burst/conf", "burst/pool"] { mkdir("\(folder)/\(name)", 0o755) }
         chmod(folder + "/burst/pool", 0o711)
         let limit = bytesPerSecond.map { "bytes_per_second = \($0)\n" } ?? ""
@@ -109,6 +132,49 @@ final class StagedCluster {
         }
     }
 
+    /// Persistent buffers of the user's with a granule each: `p1`, `p2` and so on.
+    func makePersistent(_ count: Int) throws {
+        guard let user = getpwnam(Self.user) else { throw HarnessError("no user \(Self.user)") }
+        let owner = ["-u", "\(user.pointee.pw_uid)", "--groupid", "\(user.pointee.pw_gid)"]
+        let socket = socket
+        let fault = Mutex<String?>(nil)
+        let next = Atomic<Int>(1)
+        DispatchQueue.concurrentPerform(iterations: 8) { _ in
+            do {
+                let connection = try BurstConnection.connect(path: socket, program: "test")
+                while case let number = next.wrappingAdd(1, ordering: .relaxed).oldValue, number <= count {
+                    let words = ["--function", "create_persistent", "-c", "CLI", "-t", "p\(number)"]
+                    let space = ["-C", "nvme:\(16 << 20)"]
+                    let call = StageCall(.wlm, arguments: words + owner + space)
+                    let (answer, body) = try connection.ask(.stage(call), seconds: 120)
+                    guard case .staged(_, 0, _) = answer else {
+                        throw HarnessError("\(answer) \(String(decoding: body, as: UTF8.self))")
+                    }
+                }
+            } catch {
+                fault.withLock { $0 = "\(error)" }
+            }
+        }
+        if let text = fault.withLock({ $0 }) { throw HarnessError("create_persistent: \(text)") }
+    }
+
+    /// A program of a job's session runs on the controller.
+    func isCalled(_ verb: String, of job: Int) -> Bool {
+        Self.names("/proc").contains { name in
+            func words(_ kind: String) -> [String] {
+                guard Int32(name) != nil, let file = fopen("/proc/\(name)/\(kind)", "r") else { return [] }
+                defer { fclose(file) }
+                var bytes = [UInt8](repeating: 0, count: 1 << 16)
+                let count = fread(&bytes, 1, bytes.count, file)
+                return bytes[..<count].split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            }
+            let command = words("cmdline")
+            guard command.contains(verb), let place = command.firstIndex(of: "--token"), place + 1 < command.count
+            else { return false }
+            return command[place + 1] == "\(job)" && words("environ").contains("BURST_SOCKET=\(socket)")
+        }
+    }
+
     /// What `dw_wlm_cli` of the cluster prints.
     func stager(_ words: String...) throws -> PipedProgram.Result {
         try PipedProgram.run(
@@ -126,7 +192,7 @@ final class StagedCluster {
     func isEmpty() throws -> Bool {
         let pools = try JSON(try stager("pools").output)
         let free = pools["pools"].elements.first?["free"].number
-        return try tokens().isEmpty && free == Int64(Self.granules)
+        return try tokens().isEmpty && free == Int64(granules)
             && Self.names(folder + "/burst/pool/buffers").isEmpty
             && Self.names(folder + "/burst/state/mnt").isEmpty && Self.names(folder + "/burst/stager/paths").isEmpty
     }

@@ -165,6 +165,53 @@ struct StagedSlurmTests {
         #expect(try cluster.differences("third") == [])
     }
 
+    /// Slurm kills the call, and the stager may have heard of it all the same.
+    @Test(arguments: Plugin.allCases) func aCancelDuringSetupLeavesNothing(plugin: Plugin) throws {
+        let cluster = try StagedCluster(plugin)
+        try cluster.makeSource()
+        let job = try cluster.submitCopy(to: "none", options: ["-H"])
+        cluster.pauseBurstd()
+        _ = try cluster.slurm.ask(["scontrol", "release", "\(job)"])
+        #expect(Wait.until(seconds: 60, every: 0.05) { cluster.isCalled("setup", of: job) })
+        try cluster.cancel(job)
+        cluster.resumeBurstd()
+        try cluster.waitForEnd(job, state: "CANCELLED")
+        try cluster.waitUntilEmpty()
+        let next = try cluster.submitCopy(to: "next")
+        try cluster.waitForEnd(next)
+        #expect(try cluster.differences("next") == [])
+        try cluster.waitUntilEmpty()
+    }
+
+    /// `BURST_STAGED_SESSIONS`
+    private static let sessions = getenv("BURST_STAGED_SESSIONS").flatMap { Int(String(cString: $0)) } ?? 10_000
+
+    /// Slurm asks for the whole list every 30 s and at each start, and holds its locks meanwhile.
+    @Test func jobsLiveBesideThousandsOfSessions() throws {
+        let cluster = try StagedCluster(.datawarp, granules: Self.sessions + 64, inMemory: true)
+        try cluster.makePersistent(Self.sessions)
+        try cluster.makeSource()
+        let gated = try cluster.submitCopy(to: "gated", run: cluster.gatedWork)
+        try cluster.wait(gated, for: "running")
+        try cluster.slurm.steer("restart", [])
+        // All of them are known to it.
+        var lines = 0
+        let areKnown = Wait.until(seconds: 90, every: 1) {
+            let text = (try? cluster.slurm.ask(["scontrol", "show", "burst"]).text) ?? ""
+            lines = text.split(separator: "\n").count { $0.contains("Name=p") && $0.contains("State=allocated") }
+            return lines == Self.sessions
+        }
+        #expect(areKnown, "\(lines) of \(Self.sessions)")
+        cluster.openGate()
+        try cluster.waitForEnd(gated)
+        let whole = try cluster.submitCopy(to: "whole")
+        try cluster.waitForEnd(whole)
+        for name in ["gated", "whole"] { #expect(try cluster.differences(name) == []) }
+        #expect(try Set(cluster.tokens()) == Set((1...Self.sessions).map { "p\($0)" }))
+        let log = cluster.slurmctldLog
+        #expect(!log.contains(" purged") && !log.contains("Unexpected burst buffer"))
+    }
+
     @Test func persistentBuffersOutliveTheirJobs() throws {
         let cluster = try StagedCluster(.datawarp)
         try cluster.makeSource()
