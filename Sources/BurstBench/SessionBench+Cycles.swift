@@ -50,7 +50,13 @@ extension SessionBench {
                     wrong.withLock { $0.append("\(number) \(fault.map { "\($0)" } ?? ""): \(error)") }
                 }
             }
-            try waitUntilIdle(rig)
+            do throws(HarnessError) {
+                try waitUntilIdle(rig)
+            } catch {
+                for text in wrong.withLock({ $0 }).prefix(10) { progress("went wrong: \(text)") }
+                progress(rig.everything())
+                throw error
+            }
             if part.upperBound == looked + 1 { memory = Processes.memory(of: rig.pid).now }
             let seconds = Int(Self.milliseconds(since: began) / 1000)
             progress("\(part.upperBound - 1) lives after \(seconds) s, burstd has \(Processes.memory(of: rig.pid).now) MiB")
@@ -128,15 +134,18 @@ extension SessionBench {
             return try end(token, script, rig)
         }
         try must(["data_out", "--token", token])
-        try must(["teardown", "--token", token], script: script)
+        try end(token, script, hurry: false, rig)
         let copied = Processes.names(in: target).count
         guard copied == (many ? 400 : 12) else { throw HarnessError("\(copied) files came out") }
         for name in Processes.names(in: target) { unlink("\(target)/\(name)") }
         rmdir(target)
     }
 
-    private static func end(_ token: String, _ script: String, _ rig: SessionRig) throws(HarnessError) {
-        let said = try rig.ask(["teardown", "--token", token, "--hurry"], script: script)
+    private static func end(
+        _ token: String, _ script: String, hurry: Bool = true, _ rig: SessionRig
+    ) throws(HarnessError) {
+        let said = try rig.ask(["teardown", "--token", token] + (hurry ? ["--hurry"] : []), script: script)
+        // Who was cut off asks again, and then it may be gone.
         guard said.isDone || said.text.contains("token not found") else {
             throw HarnessError("teardown: \(said.text)")
         }

@@ -186,6 +186,13 @@ final class SessionRig: Sendable {
 
     // MARK: What is left
 
+    /// All that the stager tells of itself, and the end of its log.
+    func everything() -> String {
+        let connection = try? BurstConnection.connect(path: socket, program: "burst-bench")
+        let said = (try? connection?.ask(.list(.staging), seconds: Self.answerSeconds))??.1 ?? []
+        return String(decoding: said, as: UTF8.self) + "\n" + log.suffix(8000)
+    }
+
     /// Processes that copy for a session, all where none is named.
     func workers() -> [Int32] {
         Processes.names(in: folder("state/stager/workers")).compactMap { name in

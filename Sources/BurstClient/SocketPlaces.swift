@@ -21,8 +21,8 @@ package enum SocketPlaces {
     /// What the stager keeps beside its socket for those who must not wait for it (staging.md §4.1, §1.10):
     /// - `pools`: for `slurm_bb_pools`: a line with the time, in seconds since 1970, and the JSON behind it; written
     ///   anew every 10 s and at every change;
-    /// - `listing`: which sessions there are, for `show_sessions` and its like while the daemon is away: a line for each
-    ///   that came to be or ended;
+    /// - `listing`: which sessions there are, for `show_sessions` and its like while the daemon is away: a line for
+    ///   each that came to be or ended;
     /// - `dwstat`: its tables as they were last, for the same time;
     /// - `paths/TOKEN`: for `slurm_bb_paths`: `KEY=VALUE` lines, from setup to teardown.
     package static func stagerFolder(socket: String) -> String {

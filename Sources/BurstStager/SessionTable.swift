@@ -1,5 +1,5 @@
-/// Sessions by their number. Each has a box of its own, so that a copy of all of them costs a pointer apiece: the daemon
-/// keeps one for every batch of events, to go back to it where the batch cannot be written down.
+/// Sessions by their number. Each has a box of its own, so that a copy of all of them costs a pointer apiece: the
+/// daemon keeps one for every batch of events, to go back to it where the batch cannot be written down.
 package struct SessionTable: Sendable {
     private final class Box: Sendable {
         let session: StagerSession

@@ -16,7 +16,7 @@ extension Stager {
         case .createPersistent(let order): create(order, request, at: now)
         case .dataIn(let token): dataIn(token, request, at: now)
         case .realSize(let token): realSize(token, request)
-        case .paths(let token): paths(token, request)
+        case .paths(let token): answer(request, paths(token))
         case .preRun(let token, let nodes): preRun(token, nodes, request, at: now)
         case .postRun(let token): postRun(token, request, at: now)
         case .dataOut(let token): dataOut(token, request, at: now)
@@ -108,9 +108,11 @@ extension Stager {
 
     /// What the job finds in its environment (staging.md §1.6): values end with a slash, and their last part begins
     /// with the token.
-    private mutating func paths(_ token: String, _ request: StagerRequest) {
-        guard let session = current(token) else { return answer(request, .failed(noSession(token))) }
-        guard session.lostWhy == nil else { return answer(request, .failed(lostText(session))) }
+    /// The answer to `paths`. It changes nothing, so that whoever is no client may ask as well: only `step` lets time
+    /// pass, and what falls due then must be recorded and done.
+    package func paths(_ token: String) -> StagerAnswer {
+        guard let session = current(token) else { return .failed(noSession(token)) }
+        guard session.lostWhy == nil else { return .failed(lostText(session)) }
         var lines: [String] = []
         for registration in session.registrations {
             guard let owner = sessions[registration.of],
@@ -127,7 +129,7 @@ extension Stager {
         }
         var seen: Set<String> = []
         lines = lines.filter { seen.insert($0).inserted }
-        answer(request, StagerAnswer(status: 0, text: "", lines: lines))
+        return StagerAnswer(status: 0, text: "", lines: lines)
     }
 
     /// A shell's names have neither `-` nor `.`.

@@ -278,7 +278,8 @@ package struct Stager: Sendable {
         waiters[id] = rest.isEmpty ? nil : rest
     }
 
-    private mutating func forgetClient(_ request: StagerRequest) {
+    /// Nobody waits for the request's answer any more. Nothing of that is recorded, and no time passes.
+    package mutating func forgetClient(_ request: StagerRequest) {
         lateAnswers[request] = nil
         guard let id = waitsAt.removeValue(forKey: request) else { return }
         waiters[id]?.removeAll { $0.request == request }

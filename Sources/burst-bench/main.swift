@@ -159,6 +159,8 @@ struct SessionsCommand: ParsableCommand {
     var sessions: Int?
     @Option(help: ArgumentHelp("Lives of part cycles.", valueName: "N"))
     var cycles: Int?
+    @Option(help: ArgumentHelp("Lives of part cycles with a fault, in percent.", valueName: "N"))
+    var faults: Int?
     @Option(help: ArgumentHelp("Pool of part cycles: accounting, loop or tmpfs.", valueName: "DRIVER"))
     var driver = "accounting"
     @Option(help: ArgumentHelp("Folder of burstd and its programs; usually that of this program.", valueName: "DIR"))
@@ -179,6 +181,7 @@ struct SessionsCommand: ParsableCommand {
         var effort = quick ? SessionBench.Effort.quick : SessionBench.Effort()
         if let sessions { effort.sessions = sessions }
         if let cycles { effort.cycles = cycles }
+        if let faults { effort.faults = faults }
         effort.driver = driver
         let bench = try SessionBench(
             programs: programs ?? Programs.path(of: ""), effort: effort, progress: tell)

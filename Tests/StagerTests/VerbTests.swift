@@ -371,6 +371,25 @@ import Testing
         #expect(scene.stager.sessions.sorted == before)
     }
 
+    /// Only `step` lets time pass: what falls due meanwhile is for the next one.
+    @Test func whoeverAsksInPassingTakesNothingAway() throws {
+        let scene = Scene()
+        scene.bring("7", to: "ready")
+        scene.world.workerPlan = { _ in StagerWorld.WorkerPlan(milliseconds: 60_000) }
+        _ = scene.start(.dataIn(token: "7"))
+        var stager = scene.stager
+        let now = scene.world.now
+        let worker = try #require(stager.current("7")?.worker)
+        _ = stager.step(.workerEnded(worker, .failed("signal 9", isTransient: true)), at: now)
+        let later = now.adding(seconds: 5)
+        #expect(stager.paths("7").lines.count == 1)
+        #expect(stager.paths("8").status == 1)
+        stager.forgetClient(StagerRequest(4711))
+        let step = stager.step(.tick, at: later)
+        let started = step.effects.contains { if case .startWorker = $0 { true } else { false } }
+        #expect(started && !step.records.isEmpty)
+    }
+
     @Test func aThrottleReachesTheWorkerAndTheNextOne() throws {
         let scene = Scene()
         scene.bring("7", to: "ready")

@@ -281,15 +281,16 @@ final class CopyWorkers: Sendable {
         var inputs: [Int32] = [-1, -1]
         var outputs: [Int32] = [-1, -1]
         guard bb_pipe(&inputs) == 0 else { return failed("pipe", errno) }
-        defer { close(inputs[0]) }
         guard bb_pipe(&outputs) == 0 else {
             let number = errno
-            close(inputs[1])
+            for end in inputs { close(end) }
             return failed("pipe", number)
         }
         defer { close(outputs[0]) }
         var pid: pid_t = 0
         let error = spawn(order, inputs[0], outputs[1], [anchor.descriptor, journal, report], &pid)
+        // A worker that ends before it has read its order must not be waited for.
+        close(inputs[0])
         close(outputs[1])
         guard error == 0 else {
             close(inputs[1])
@@ -385,11 +386,10 @@ final class CopyWorkers: Sendable {
         _ last: WorkerLine?, _ status: Int32, _ anchor: BufferStorage.Anchor, _ earlier: ProgressReport,
         isLast: Bool, report: String
     ) -> WorkerEnd {
-        let exit = status & 0x7f == 0 ? (status >> 8) & 0xff : -1
+        // Whatever it said before: where it was all done, the next one finds it so.
+        if status & 0x7f != 0 { return .failed("the copy was ended by signal \(status & 0x7f)", isTransient: true) }
+        let exit = (status >> 8) & 0xff
         guard let last, let result = last.result else {
-            if status & 0x7f != 0 {
-                return .failed("the copy was ended by signal \(status & 0x7f)", isTransient: true)
-            }
             return .failed("burst-stage ended with status \(exit) and said nothing", isTransient: false)
         }
         switch result {

@@ -203,9 +203,6 @@ final class StagerLoop {
         return StagerRequest(lastRequest)
     }
 
-    /// Of nobody outside.
-    private static let ownRequest = StagerRequest(0)
-
     private func refuse(_ asker: StagerAsker, _ verb: StagerVerb, _ fault: StateFault) {
         let text = "burstd cannot write its state, so nothing was done: \(fault)"
         guard case .teardown = verb else { return answer(asker, .failed(text)) }
@@ -241,8 +238,7 @@ final class StagerLoop {
         guard let (asker, _) = askers[request], !asker.isWaiting else { return }
         askers[request] = nil
         answer(asker, .done)
-        // Changes nothing that would have to be written down.
-        for effect in stager.step(.clientGone(request), at: now).effects { perform(effect) }
+        stager.forgetClient(request)
     }
 
     // MARK: Effects
@@ -324,14 +320,12 @@ final class StagerLoop {
     // MARK: Files
 
     private func writePaths(_ token: String) {
-        for case .answer(_, let paths) in stager.step(
-            .verb(Self.ownRequest, .paths(token: token), StagerCaller(uid: 0, isOperator: true)), at: now
-        ).effects where paths.status == 0 {
-            do throws(StateFault) {
-                try parts.files.writePaths(token, paths.lines)
-            } catch {
-                parts.log(HookLogLine(.error, "stager: \(error)"))
-            }
+        let paths = stager.paths(token)
+        guard paths.status == 0 else { return }
+        do throws(StateFault) {
+            try parts.files.writePaths(token, paths.lines)
+        } catch {
+            parts.log(HookLogLine(.error, "stager: \(error)"))
         }
     }
 
