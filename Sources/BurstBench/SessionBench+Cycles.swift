@@ -59,7 +59,8 @@ extension SessionBench {
             }
             if part.upperBound == looked + 1 { memory = Processes.memory(of: rig.pid).now }
             let seconds = Int(Self.milliseconds(since: began) / 1000)
-            progress("\(part.upperBound - 1) lives after \(seconds) s, burstd has \(Processes.memory(of: rig.pid).now) MiB")
+            progress(
+                "\(part.upperBound - 1) lives after \(seconds) s, burstd has \(Processes.memory(of: rig.pid).now) MiB")
         }
         let after = rig.inventory()
         for text in wrong.withLock({ $0 }).prefix(10) { progress("went wrong: \(text)") }

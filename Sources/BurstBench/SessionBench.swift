@@ -1,5 +1,5 @@
-package import BurstTestSupport
 import BurstClient
+package import BurstTestSupport
 import Glibc
 import Synchronization
 
