@@ -44,6 +44,8 @@ final class StagerRig {
 
     let folder: TemporaryFolder
     private let bin: String
+    /// Whose sessions are.
+    private let owner: (uid: UInt32, gid: UInt32)
     private var program: PipedProgram?
 
     /// The folder the programs were built in may be closed to the users.
@@ -65,11 +67,16 @@ final class StagerRig {
     /// - Parameters:
     ///   - driver: of the pool.
     ///   - megabytes: granules of 1 MiB.
-    init(driver: String = "accounting", megabytes: Int = 256, more: String = "") throws {
+    ///   - more: lines of the pool's.
+    init(
+        driver: String = "accounting", megabytes: Int = 256, more: String = "",
+        owner: (uid: UInt32, gid: UInt32) = (Machine.owner, Machine.group)
+    ) throws {
+        self.owner = owner
         folder = try TemporaryFolder("burst-stager", openToOthers: true)
         for name in ["conf", "pool", "run", "source", "target"] { folder.makeFolder(name) }
         chmod(folder("pool"), 0o711)
-        for name in ["source", "target"] { chown(folder(name), Machine.owner, Machine.group) }
+        for name in ["source", "target"] { chown(folder(name), owner.uid, owner.gid) }
         bin = try Self.programs.get().path
         folder.write(
             """
@@ -188,8 +195,8 @@ final class StagerRig {
 
     func setUp(_ token: String, _ script: String, megabytes: Int = 16) throws -> Said {
         try wlm(
-            "setup", "--token", token, "--caller", "SLURM", "--user", "\(Machine.owner)", "--groupid",
-            "\(Machine.group)", "--capacity", "nvme:\(megabytes)MiB", script: script)
+            "setup", "--token", token, "--caller", "SLURM", "--user", "\(owner.uid)", "--groupid",
+            "\(owner.gid)", "--capacity", "nvme:\(megabytes)MiB", script: script)
     }
 
     /// The document of `List.staging`, as the daemon's own user sees it.
@@ -236,14 +243,14 @@ final class StagerRig {
         folder.makeFolder("source/empty")
         folder.write([], to: "source/hole")
         truncate(folder("source/hole"), 3_000_000)
-        Self.give(folder("source"))
+        Self.give(folder("source"), to: owner)
     }
 
-    static func give(_ path: String) {
-        lchown(path, Machine.owner, Machine.group)
+    static func give(_ path: String, to owner: (uid: UInt32, gid: UInt32) = (Machine.owner, Machine.group)) {
+        lchown(path, owner.uid, owner.gid)
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return }
-        for name in Folders.names(path) { give(path + "/" + name) }
+        for name in Folders.names(path) { give(path + "/" + name, to: owner) }
     }
 
     /// A job that brings a folder in and takes it out again.
@@ -257,6 +264,9 @@ final class StagerRig {
 
         """
     }
+
+    /// The one buffer's own folder, whoever has it mounted.
+    var buffer: String { folder("pool/buffers/\(Folders.names(folder("pool/buffers")).first ?? "none")") }
 
     func mounted(_ token: String) -> String { folder("state/mnt/\(token)_striped_scratch/") }
 }

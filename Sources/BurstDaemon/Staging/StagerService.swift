@@ -86,7 +86,7 @@ package final class StagerService: Sendable {
             mountFolder: settings.mountFolder, host: settings.host, clock: clock, log: { log(Self.line($0)) })
         workers = try CopyWorkers(
             program: options.program, storage: storage, folder: options.state + "/stager", clock: clock,
-            tell: { [inbox] in inbox.add(.event($0)) })
+            tell: { [inbox] in inbox.add(.event($0)) }, log: { log(Self.line($0)) })
         parts = Parts(
             store: store, files: try StagerFiles(socket: options.socket, zone: .system), clock: clock, log: log,
             kitchen: kitchen,
