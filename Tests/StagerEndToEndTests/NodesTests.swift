@@ -7,7 +7,8 @@ import Testing
 
 /// Phases that burstd has copied by several hosts of a real Slurm: three slurmd on this machine (staging.md §4.8).
 @Suite(.serialized, .onWorkers, .enabled(if: ReferenceCluster.isUsable)) struct NodesTests {
-    private static let files = 240
+    /// Several batches for each host, so that there is something to see.
+    private static let files = 1800
 
     private struct Ground {
         let cluster: ReferenceCluster
@@ -23,11 +24,12 @@ import Testing
             rig = try StagerRig(
                 more: """
                     nodes = 3
+                    threads = 1
                     slurm_conf = "\(cluster.folder)/slurm.conf"
                     \(more.contains("nodes_from") ? "" : "nodes_from = 0")
                     \(more)
                     """, owner: (user.pw_uid, user.pw_gid))
-            rig.fill(files: NodesTests.files)
+            rig.fill(files: NodesTests.files, bytes: 300)
             try rig.start()
             #expect(try rig.setUp("83", rig.script) == .done)
         }
@@ -59,7 +61,7 @@ import Testing
         let ground = try Ground()
         let rig = ground.rig
         #expect(rig.log.contains("on 3 hosts from 0 on, else alone"), "\(rig.log)")
-        try ground.slow(30)
+        try ground.slow(200)
         let waiting = try rig.begin("data_in", "--token", "83")
         #expect(Wait.until(seconds: 60) { ground.parts.count == 3 }, "\(rig.log)")
         func done() -> Int64 { (try? rig.session("83")?["progress"]["files_done"].number) ?? 0 }
@@ -101,10 +103,10 @@ import Testing
     @Test func afterAKillTheHostsGoOnWhereTheyWere() throws {
         let ground = try Ground()
         let rig = ground.rig
-        try ground.slow(40)
+        try ground.slow(200)
         let waiting = try rig.begin("data_in", "--token", "83")
         func done() -> Int64 { (try? rig.session("83")?["progress"]["files_done"].number) ?? 0 }
-        #expect(Wait.until(seconds: 60) { ground.parts.count == 3 && done() > 10 })
+        #expect(Wait.until(seconds: 60) { ground.parts.count == 3 && done() > 10 }, "\(rig.log)")
         rig.kill()
         waiting.close()
         let old = ground.parts
