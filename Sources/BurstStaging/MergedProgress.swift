@@ -11,6 +11,8 @@ struct MergedProgress {
     var rate: StageOrder.Rate?
     /// Lines of parts so far.
     private(set) var heard = 0
+    /// Why a part was refused last.
+    private(set) var refusal: String?
 
     private struct Part {
         var numbers: [String: Int] = [:]
@@ -55,6 +57,9 @@ struct MergedProgress {
         for word in ["complete", "partial", "refused", "cancelled", "full"]
         where text.contains("\"result\":\"\(word)\"") { part.result = word }
         parts[number] = part
+        if part.result == "refused", let found = text.firstRange(of: "\"message\":\"") {
+            refusal = String(text[found.upperBound...].prefix { $0 != "\"" })
+        }
     }
 
     /// Within a string a quote has a backslash before it, so that no name can be taken for a field.

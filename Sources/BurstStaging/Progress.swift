@@ -131,7 +131,7 @@ struct ProgressLines {
             ("errors", String(progress.errors.load(ordering: .relaxed))),
             ("retries", String(progress.retries.load(ordering: .relaxed))),
             ("degraded", String(progress.degraded.load(ordering: .relaxed))), ("restarts", String(restarts)),
-            ("last_error", lastError.map(json) ?? "null"),
+            ("confined", order.isConfined ? "true" : "false"), ("last_error", lastError.map(json) ?? "null"),
         ]
         fields += extra
         var line = "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + ",\"active\":["

@@ -60,6 +60,7 @@ struct ScaleOut {
             StageSession.note(order, "\(error.text); this host copies all of it", to: output)
             if !hasParts { order.parts = nil }
         }
+        order.confine()
         let exit = StageSession(order).run(
             input: control.input, pending: control.buffer, signals: signals, output: output)
         // A folder that nobody else named holds nothing that anybody would look for.
@@ -83,7 +84,8 @@ struct ScaleOut {
             tries += 1
             guard tries <= Self.triesMax else {
                 throw Refusal(
-                    text: "\(merged.unfinished) of \(cut.parts) parts came to no end in \(Self.triesMax) tries",
+                    text: "\(merged.unfinished) of \(cut.parts) parts came to no end in \(Self.triesMax) tries"
+                        + (merged.refusal.map { ": \($0)" } ?? ""),
                     exit: .partial)
             }
             if tries > 1, pause(&control, tries) { throw Refusal(text: "cancelled", exit: .cancelled) }
@@ -120,7 +122,15 @@ struct ScaleOut {
         let folder = PartFolder(path: path)
         let nodes = hosts.count
         do {
-            if mkdir(chars(path), 0o700) != 0, errno != EEXIST { throw SystemFault("mkdir") }
+            if mkdir(chars(path), 0o700) != 0 {
+                guard errno == EEXIST else { throw SystemFault("mkdir") }
+                var status = stat()
+                _ = try check(lstat(chars(path), &status), "stat")
+                // Whoever else could write to it could tell us what was copied.
+                guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+                    throw Refusal(text: "\(FileName.shown(path)) is not the user's own folder")
+                }
+            }
             if let there = try folder.cut() {
                 guard there.plan == order.planKey else {
                     throw Refusal(text: "the folder \(FileName.shown(path)) belongs to another order")
@@ -164,7 +174,8 @@ struct ScaleOut {
         }
         let count = String(cut.parts)
         var words = [
-            "--nodes", count, "--ntasks", count, "--ntasks-per-node", "1", "--kill-on-bad-exit=0", "--wait=0",
+            "--job-name", "burst-\(order.token)", "--nodes", count, "--ntasks", count, "--ntasks-per-node", "1",
+            "--kill-on-bad-exit=0", "--wait=0",
         ]
         if let seconds = hosts.waitSeconds { words.append("--immediate=\(seconds)") }
         let step: BoundProgram

@@ -90,6 +90,8 @@ package struct StageOrder: Hashable, Sendable {
     /// Folders that another program has copied, by the number of their transfer, and where their copies lie: they are
     /// compared, not copied. Nil: all is copied. Not read from an order.
     package var compared: [Int: Place]?
+    /// The kernel keeps this process to what the order names. Not read from an order.
+    package var isConfined = false
 
     /// What is shown until the run knows better itself.
     package struct Known: Hashable, Sendable {

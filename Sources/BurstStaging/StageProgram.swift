@@ -50,10 +50,13 @@ package enum StageProgram {
             }
             if let part = arguments.part {
                 guard let path = order.parts else { throw OrderFault(line: 0, text: "parts is missing") }
-                let own = order.part(part, in: PartFolder(path: path))
+                var own = order.part(part, in: PartFolder(path: path))
+                own.confine()
                 return StageSession(own).run(input: 0, pending: pending, signals: signals, output: 1).rawValue
             }
-            return StageSession(order).run(input: 0, pending: pending, signals: signals, output: 1).rawValue
+            var own = order
+            own.confine()
+            return StageSession(own).run(input: 0, pending: pending, signals: signals, output: 1).rawValue
         } catch {
             return refuse(error.description)
         }

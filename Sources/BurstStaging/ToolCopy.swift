@@ -2,8 +2,8 @@ import CSys
 import Glibc
 import Synchronization
 
-/// Folders copied by mpiFileUtils' dcp or dsync, as the user, and compared by this program (staging.md §4.8): their exit
-/// status is a hint. Single files and lists are copied by this program.
+/// Folders copied by mpiFileUtils' dcp or dsync, as the user, and compared by this program (staging.md §4.8): their
+/// exit status is a hint. Single files and lists are copied by this program.
 ///
 /// The tool goes by paths. A folder that is not there yet is copied beside its place, as `.bbcopy.TOKEN-GENERATION.N`,
 /// and gets its name once it was compared; into one that is there the tool writes itself.
@@ -254,7 +254,9 @@ struct ToolCopy {
                     let status = program.end(milliseconds: Self.endMilliseconds)
                     if BoundProgram.isSuccess(status) { return }
                     let why = complaint.map { ": \($0)" } ?? ""
-                    throw Refusal(text: "\(tool) ended with \(BoundProgram.shown(status))\(why)")
+                    let isFull = [ENOSPC, EDQUOT].contains { why.contains("errno=\($0) ") }
+                    throw Refusal(
+                        text: "\(tool) ended with \(BoundProgram.shown(status))\(why)", exit: isFull ? .full : .partial)
                 }
             case .cancel:
                 program.signal(SIGCONT)

@@ -124,7 +124,12 @@ import Testing
     @Test func unknownKeysAreRefusedWithTheirLine() {
         #expect(
             refusal(pool() + "colour = \"red\"\n")
-                == "burst.toml:6: unknown key of [[pool]] \"colour\"; use \"name\", \"path\", \"granularity\", \"quantity\", \"driver\", \"image\", \"bytes_per_inode\", \"metadata_reserve_percent\", \"threads\", \"bytes_per_second\", \"files_per_second\", \"verify\", \"copier\", \"copier_path\", \"copier_options\", \"launcher\", \"nodes\", \"nodes_from\", \"nodes_refused\", \"nodes_wait_seconds\", \"srun\", \"srun_options\", \"slurm_conf\", \"nice\" or \"io_class\""
+                == "burst.toml:6: unknown key of [[pool]] \"colour\"; use \"name\", \"path\", \"granularity\", "
+                + "\"quantity\", \"driver\", \"image\", \"bytes_per_inode\", \"metadata_reserve_percent\", "
+                + "\"threads\", \"bytes_per_second\", \"files_per_second\", \"verify\", \"copier\", "
+                + "\"copier_path\", \"copier_options\", \"launcher\", \"nodes\", \"nodes_from\", "
+                + "\"nodes_refused\", \"nodes_wait_seconds\", \"srun\", \"srun_options\", \"slurm_conf\", "
+                + "\"nice\" or \"io_class\""
         )
         #expect(
             refusal("\n[pools]\n") == "burst.toml:2: unknown key \"pools\"; use \"slurm_user\", \"staging\" or \"pool\""

@@ -59,10 +59,8 @@ import Testing
             highest = bytes
         }
         let keeps = name == "dcp" ? " --preserve" : ""
-        #expect(
-            tool.calls == [
-                "\(name)\(keeps) --sparse --progress 1 --chunksize 8MB \(bench.source)/ \(bench.buffer)/.bbcopy.4711-1.0"
-            ])
+        let words = "--sparse --progress 1 --chunksize 8MB"
+        #expect(tool.calls == ["\(name)\(keeps) \(words) \(bench.source)/ \(bench.buffer)/.bbcopy.4711-1.0"])
     }
 
     @Test func whatIsThereAlreadyStaysAndTheWayOutIsTheSame() throws {

@@ -79,10 +79,8 @@ final class BufferStorage: Sendable {
                 state.open[settings.name] = pool
                 state.faults[settings.name] = nil
             }
-            say(
-                .notice,
-                "pool \(settings.name): \(pool.driver.rawValue), \(pool.quantity) granules at \(pool.path); \(settings.staging.shown)"
-            )
+            let facts = "\(pool.driver.rawValue), \(pool.quantity) granules at \(pool.path)"
+            say(.notice, "pool \(settings.name): \(facts); \(settings.staging.shown)")
             return .success(pool)
         } catch {
             let isNew = state.withLock { state in

@@ -140,7 +140,8 @@ final class CopyWorkers: Sendable {
         }
     }
 
-    /// SIGTERM, and SIGKILL a second later; more where others have to be ended first. One that is not there has told its end, or will.
+    /// SIGTERM, and SIGKILL a second later, or more where others have to be ended first. One that is not there has told
+    /// its end, or will.
     func stop(_ worker: WorkerID) {
         let (pidfd, leads) = state.withLock { state -> (Int32?, Bool) in
             state.workers[worker]?.isStopped = true

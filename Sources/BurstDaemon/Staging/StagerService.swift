@@ -4,6 +4,7 @@ import BurstPools
 import BurstSources
 import BurstStager
 package import BurstWire
+import CSys
 internal import Synchronization
 
 /// The stager within a daemon: its loop, its pools, its copies. `dw_wlm_cli`, `dwstat` and `burst` ask it over the
@@ -111,6 +112,9 @@ package final class StagerService: Sendable {
     /// have been waited for.
     package func start() throws(StateFault) {
         let recovered = try parts.store.recoverStager()
+        if bb_landlock_version() < 2 {
+            parts.log(HookLogLine(.debug, "stager: no Landlock here: only their user's rights bind copies"))
+        }
         workers.endLeftovers()
         for token in parts.files.tokensWithPaths where !recovered.sessions.contains(where: { $0.token == token }) {
             parts.files.removePaths(token)
