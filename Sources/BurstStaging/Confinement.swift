@@ -5,7 +5,8 @@ import Glibc
 /// process changes nothing but what the order's destinations hold, and reads nothing but that and its sources.
 ///
 /// A destination that is yet to be made is allowed by the folder that it will be made in. A list names what it likes on
-/// its far side, so that nothing is bound there.
+/// its far side: on the way in nothing is bound that is read, on the way out nothing at all, since a kernel that bounds
+/// reads alone allows no link from one folder to another.
 struct Confinement {
     private var readable: [Int32] = []
     private var writable: [Int32] = []
@@ -13,14 +14,13 @@ struct Confinement {
     /// For good. From the thread that starts all others.
     /// - Returns: whether the kernel does it.
     static func enter(_ order: StageOrder) -> Bool {
-        guard bb_landlock_version() >= 2 else { return false }
+        let lists = order.transfers.contains { $0.kind == .list }
+        guard bb_landlock_version() >= 2, !lists || order.phase == .stageIn else { return false }
         var places = Confinement()
         defer { for fd in places.readable + places.writable { close(fd) } }
         places.add(order)
-        let lists = order.transfers.contains { $0.kind == .list }
-        let readables = lists && order.phase == .stageIn ? -1 : Int32(places.readable.count)
-        let writables = lists && order.phase == .stageOut ? -1 : Int32(places.writable.count)
-        return bb_confine(places.readable, readables, places.writable, writables) == 0
+        let readables = lists ? -1 : Int32(places.readable.count)
+        return bb_confine(places.readable, readables, places.writable, Int32(places.writable.count)) == 0
     }
 
     private mutating func add(_ order: StageOrder) {

@@ -103,7 +103,6 @@ int bb_confine(const int *readable, int readables, const int *writable, int writ
                       LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER;
     if (version >= 3) writes |= LANDLOCK_ACCESS_FS_TRUNCATE;
     if (readables < 0) reads = 0;
-    if (writables < 0) writes = 0;
     struct landlock_ruleset_attr handled = {.handled_access_fs = reads | writes};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
     if (rules < 0) return -1;

@@ -14,9 +14,9 @@ int bb_become(int changes_ids, uid_t uid, gid_t gid, const gid_t *groups, size_t
 
 /// The version of Landlock that the kernel has; 0: none.
 int bb_landlock_version(void);
-/// From now on this thread, and those it starts, may change files only below `writable`, unless `writables` is negative,
-/// and read them only below those and `readable`, unless `readables` is. All are descriptors, O_PATH will do; one of
-/// `readable` may be a file. What is open already stays so. Needs version 2; the thread cannot gain privileges any more.
+/// From now on this thread, and those it starts, may change files only below `writable`, and read them only below those
+/// and `readable`, unless `readables` is negative. All are descriptors, O_PATH will do; a file may be `readable`.
+/// What is open already stays so. Needs version 2; the thread cannot gain privileges any more.
 int bb_confine(const int *readable, int readables, const int *writable, int writables);
 
 /// O_PATH and O_CLOEXEC: something to name it by, whoever may read it.
