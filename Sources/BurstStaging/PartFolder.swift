@@ -89,6 +89,12 @@ struct PartFolder: Hashable, Sendable {
 }
 
 extension StageOrder {
+    /// A folder that nobody else named holds nothing that anybody would look for: its user named the journal too.
+    func forgetParts(after exit: StageExit) {
+        guard exit == .complete, let parts, case .descriptor = journal else { return }
+        PartFolder(path: parts).remove()
+    }
+
     /// The order of one of its parts.
     func part(_ number: Int, in folder: PartFolder) -> StageOrder {
         var order = self

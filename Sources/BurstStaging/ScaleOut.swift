@@ -63,10 +63,7 @@ struct ScaleOut {
         order.confine()
         let exit = StageSession(order).run(
             input: control.input, pending: control.buffer, signals: signals, output: output)
-        // A folder that nobody else named holds nothing that anybody would look for.
-        if exit == .complete, let parts = self.order.parts, case .descriptor = self.order.journal {
-            PartFolder(path: parts).remove()
-        }
+        self.order.forgetParts(after: exit)
         return exit
     }
 

@@ -56,7 +56,9 @@ package enum StageProgram {
             }
             var own = order
             own.confine()
-            return StageSession(own).run(input: 0, pending: pending, signals: signals, output: 1).rawValue
+            let exit = StageSession(own).run(input: 0, pending: pending, signals: signals, output: 1)
+            own.forgetParts(after: exit)
+            return exit.rawValue
         } catch {
             return refuse(error.description)
         }

@@ -100,7 +100,8 @@ import Testing
         waiting.close()
     }
 
-    @Test func afterAKillTheHostsGoOnWhereTheyWere() throws {
+    /// - Parameter hosts: after the kill.
+    @Test(arguments: [3, 1]) func afterAKillTheHostsGoOnWhereTheyWere(hosts: Int) throws {
         let ground = try Ground()
         let rig = ground.rig
         try ground.slow(200)
@@ -110,6 +111,8 @@ import Testing
         rig.kill()
         waiting.close()
         let old = ground.parts
+        let text = rig.folder.text(of: "conf/burst.toml").replacing("nodes = 3", with: "nodes = \(hosts)")
+        rig.folder.write(text, to: "conf/burst.toml")
         try rig.start()
         #expect(ground.parts.filter(old.contains) == [], "\(rig.log)")
         try ground.slow(nil)
@@ -121,7 +124,9 @@ import Testing
 
     @Test(arguments: [
         ("srun = \"/nonexistent/srun\"", "srun cannot be started: ENOENT"),
-        ("srun_options = [\"-p\", \"nowhere\"]", "srun: "), ("srun_options = [\"-w\", \"strange[1-3]\"]", "srun: "),
+        ("srun_options = [\"-p\", \"nowhere\"]", "srun: "),
+        ("nodes_wait_seconds = 2\nsrun_options = [\"--begin=now+600\"]", "srun: Unable to allocate resources"),
+
     ])
     func withoutHostsOneWorkerCopiesAllAndSaysSoOnce(more: String, why: String) throws {
         let ground = try Ground(more)
@@ -129,6 +134,21 @@ import Testing
         try ground.expectWhole()
         #expect(ground.count("stage_in: \(why)") == 1, "\(ground.rig.log)")
         #expect(ground.count("this host copies all of it") == 1)
+    }
+
+    @Test func hasteDoesNotWaitForHosts() throws {
+        let ground = try Ground("nodes_wait_seconds = 600\nsrun_options = [\"--begin=now+600\"]")
+        let waiting = try ground.rig.begin("data_in", "--token", "83")
+        func queued() throws -> Int {
+            try ground.cluster.ask(["squeue", "-h", "-o", "%j"]).text.split(separator: "\n").count
+        }
+        #expect(try Wait.until(seconds: 60) { try queued() == 1 }, "\(ground.rig.log)")
+        let began = PseudoTerminal.now
+        #expect(try ground.rig.wlm("teardown", "--token", "83", "--hurry") == .done)
+        #expect(PseudoTerminal.now - began < 2_000_000_000)
+        #expect(try Wait.until(seconds: 30) { try queued() == 0 })
+        #expect(Folders.names(ground.rig.folder("pool/buffers")) == [])
+        waiting.close()
     }
 
     @Test func thePhaseFailsWithoutHostsWhereItMust() throws {

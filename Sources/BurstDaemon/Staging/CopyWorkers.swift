@@ -274,8 +274,9 @@ final class CopyWorkers: Sendable {
         } else {
             lines.append("buffer-fd 3")
         }
-        if let nodes = settings?.staging.nodes, nodes > 1 {
-            let parts = "\(anchor.stage)/parts.\(order.session.number).\(order.direction.rawValue).\(index)"
+        let parts = "\(anchor.stage)/parts.\(order.session.number).\(order.direction.rawValue).\(index)"
+        // What hosts did counts, also where hosts are not wanted any more.
+        if settings.map({ $0.staging.nodes > 1 }) ?? false || access(parts + "/cut", F_OK) == 0 {
             lines.append("parts \(CopyRuns.escaped(Array(parts.utf8)))")
         }
         if order.direction == .stageIn {
