@@ -122,6 +122,22 @@ import Testing
         #expect(skipped > 0)
     }
 
+    @Test func hostsEndWithTheWorkerThatLeadsThem() throws {
+        let ground = try Ground()
+        try ground.slow(100)
+        let waiting = try ground.rig.begin("data_in", "--token", "83")
+        #expect(Wait.until(seconds: 60) { ground.parts.count == 3 })
+        let old = ground.parts
+        let leader = try #require(ground.rig.workers().first)
+        kill(leader, SIGKILL)
+        #expect(Wait.until(seconds: 20) { ground.parts.filter(old.contains) == [] })
+        // As any worker that is killed, it is started again.
+        #expect(Wait.until(seconds: 60) { ground.rig.workers().contains { $0 != leader } })
+        try ground.slow(nil)
+        try ground.expectWhole()
+        waiting.close()
+    }
+
     @Test(arguments: [
         ("srun = \"/nonexistent/srun\"", "srun cannot be started: ENOENT"),
         ("srun_options = [\"-p\", \"nowhere\"]", "srun: "),

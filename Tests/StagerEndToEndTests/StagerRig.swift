@@ -221,7 +221,7 @@ final class StagerRig {
     func workers() -> [Int32] {
         Folders.names(folder("state/stager/workers")).compactMap { name in
             let words = folder.text(of: "state/stager/workers/" + name).split(whereSeparator: \.isWhitespace)
-            guard words.count == 2, let pid = Int32(words[0]), bb_process_start(pid) == UInt64(words[1]) else {
+            guard words.count >= 2, let pid = Int32(words[0]), bb_process_start(pid) == UInt64(words[1]) else {
                 return nil
             }
             return pid
