@@ -44,7 +44,7 @@ struct ScaleOut {
         var control = Control(input: 0, signals: signals, waker: -1, pending: pending)
         var order = order
         do throws(Refusal) {
-            if let cut = try cutPlan() {
+            if let cut = try cutPlan(output) {
                 var merged = MergedProgress(order: order, cut: cut)
                 defer { order.known = merged.known }
                 try runHosts(cut, &control, &merged, output)
@@ -108,8 +108,8 @@ struct ScaleOut {
 
     // MARK: The plan
 
-    /// Nil: it is too little for several hosts.
-    private func cutPlan() throws(Refusal) -> PartFolder.Cut? {
+    /// Nil: it is too little for several hosts, or hosts cannot share it.
+    private func cutPlan(_ output: Int32) throws(Refusal) -> PartFolder.Cut? {
         guard let path = order.parts else {
             throw Refusal(text: "an order for several hosts needs a line `parts FOLDER`, on a file system of them all")
         }
@@ -120,6 +120,12 @@ struct ScaleOut {
         let nodes = hosts.count
         do {
             if mkdir(chars(path), 0o700) != 0 {
+                if errno == EACCES, case .descriptor = order.journal {
+                    // The folder is one that burstd chose, in a buffer that is shared by its owner.
+                    StageSession.note(
+                        order, "the buffer is another user's, so that this host copies all of it", to: output)
+                    return nil
+                }
                 guard errno == EEXIST else { throw SystemFault("mkdir") }
                 var status = stat()
                 _ = try check(lstat(chars(path), &status), "stat")

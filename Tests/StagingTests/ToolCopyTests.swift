@@ -233,6 +233,26 @@ import Testing
         #expect(try TreeHash(of: bench.target).differences(from: TreeHash(of: bench.source)) == [])
     }
 
+    @Test(arguments: ["fail", "alone"])
+    func aBufferOfAnotherUsersIsCopiedHereByOneWorker(refused: String) throws {
+        let bench = try bench()
+        bench.folder.makeFolder("stage")
+        // Whose the tests are may be nobody special.
+        chmod(bench.folder("stage"), 0o555)
+        let order = bench.order("parts \(bench.folder("stage"))/parts").replacing(
+            "journal \(bench.journal)", with: "journal-fd 4")
+        let hosts = "--nodes 2 --srun /nonexistent/srun --nodes-refused \(refused)"
+        let line = "exec 4<>\(bench.journal); exec \(bench.arguments.joined(separator: " ")) \(hosts)"
+        let program = try PipedProgram(["/bin/sh", "-c", line], environment: [:], keepsInput: true)
+        program.send(order)
+        program.closeInput()
+        let outcome = StageBench.Outcome(program.waitForEnd(seconds: 60))
+        #expect(outcome.status == 0, "\(outcome.text)")
+        #expect(outcome.lines.compactMap { $0["note"].text }.count == 1)
+        #expect(outcome.lines.first?["note"].text?.contains("another user") == true, "\(outcome.text)")
+        #expect(try TreeHash(of: bench.target).differences(from: TreeHash(of: bench.source)) == [])
+    }
+
     @Test func theLauncherComesFirst() throws {
         let bench = try bench()
         let tool = try StandInCopier("dcp")
