@@ -100,6 +100,8 @@ final class StagerRig {
             program.signal(SIGKILL)
             _ = program.waitForEnd()
         }
+        // They would go on, or wait for hosts that are no more.
+        for pid in workers() { Glibc.kill(pid, SIGKILL) }
         unmountAll()
     }
 
