@@ -72,10 +72,26 @@ package struct ConfigFolder: SettingsReader {
 
     /// `burst.toml`, where there is one.
     private func staging() throws(ConfigFault) -> PoolsFile.Contents? {
+        let file = path + "/" + PoolsFile.name
         do throws(FileFault) {
-            return try PoolsFile.contents(path + "/" + PoolsFile.name)
+            let contents = try PoolsFile.contents(file)
+            for pool in contents?.pools ?? [] { try check(pool.staging, of: pool.name, file) }
+            return contents
         } catch {
             throw ConfigFault(file: error.file, line: error.line, wrong: error.wrong, right: error.right)
+        }
+    }
+
+    /// What copies need is here. srun is not looked for: a phase can go on without it.
+    private func check(_ staging: StagingSettings, of pool: String, _ file: String) throws(FileFault) {
+        guard staging.copier != .own else { return }
+        for program in [staging.copierPath ?? staging.copier.rawValue] + staging.launcher.prefix(1) {
+            let places = program.hasPrefix("/") ? [program] : StagingSettings.searchPath.map { "\($0)/\(program)" }
+            guard !places.contains(where: { access($0, X_OK) == 0 }) else { continue }
+            throw FileFault(
+                file: file, line: 0,
+                wrong: "pool \"\(pool)\" copies with \(staging.copier.rawValue), and \(program) is not installed",
+                right: "install it, name it by its path, or write copier = \"burst-stage\"")
         }
     }
 

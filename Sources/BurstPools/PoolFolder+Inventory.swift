@@ -144,7 +144,7 @@ extension PoolFolder {
             name: settings.name, path: settings.path, granularity: settings.granularity, driver: driver,
             account: account, buffers: buffers, quarantinedBuffers: quarantined,
             fileSystemFree: facts.map { $0.available_blocks * $0.block_bytes }, faults: faults.map(\.description),
-            leaks: leaks)
+            leaks: leaks, staging: settings.staging)
     }
 
     /// The report of a pool of the settings, whether or not it can be opened.
@@ -153,7 +153,7 @@ extension PoolFolder {
         if faults.isEmpty, let pool = try? open(settings, for: .look) { return pool.report() }
         return PoolReport(
             name: settings.name, path: settings.path, granularity: settings.granularity,
-            faults: faults.isEmpty ? ["cannot be opened"] : faults.map(\.description))
+            faults: faults.isEmpty ? ["cannot be opened"] : faults.map(\.description), staging: settings.staging)
     }
 }
 

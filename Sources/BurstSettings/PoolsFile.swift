@@ -8,6 +8,7 @@ package enum PoolsFile {
         "name", "path", "granularity", "quantity", "driver", "image", "bytes_per_inode", "metadata_reserve_percent",
         "threads", "bytes_per_second", "files_per_second",
     ]
+    static let staging = "staging"
 
     /// All that the file says.
     package struct Contents: Hashable, Sendable {
@@ -39,7 +40,7 @@ package enum PoolsFile {
     /// - Throws: the first thing that is wrong; then nothing of the file counts.
     package static func contents(_ text: String, file: String) throws(FileFault) -> Contents {
         let document = try TOMLDocument(text, file: file)
-        try document.allow(["slurm_user", "pool"], in: document.root, at: [], "key")
+        try document.allow(["slurm_user", staging, "pool"], in: document.root, at: [], "key")
         var contents = Contents()
         if let user = document.root["slurm_user"] {
             let name = try document.text(user, at: ["slurm_user"])
@@ -48,11 +49,16 @@ package enum PoolsFile {
             }
             contents.slurmUser = name
         }
-        contents.pools = try pools(document)
+        let table = try document.table(document.root[staging], at: [staging])
+        try document.allow(stagingKeys, in: table, at: [staging], "key of [\(staging)]")
+        contents.pools = try pools(document, try settings(table, [staging], StagingSettings(), document))
         return contents
     }
 
-    private static func pools(_ document: TOMLDocument) throws(FileFault) -> [PoolSettings] {
+    /// - Parameter staging: what holds for pools that do not say it themselves.
+    private static func pools(
+        _ document: TOMLDocument, _ staging: StagingSettings
+    ) throws(FileFault) -> [PoolSettings] {
         guard let list = document.root["pool"] else { return [] }
         guard case .list(let values) = list else {
             throw document.fault(["pool"], "pool is \(list.kind)", "write each pool as [[pool]]")
@@ -68,7 +74,7 @@ package enum PoolsFile {
             guard case .table(let table) = value else {
                 throw document.fault(path, "a pool is \(value.kind)", "write each pool as [[pool]]")
             }
-            let pool = try self.pool(table, path, document)
+            let pool = try self.pool(table, path, staging, document)
             try check(pool, against: pools, path, document)
             pools.append(pool)
         }
@@ -76,9 +82,9 @@ package enum PoolsFile {
     }
 
     private static func pool(
-        _ table: [String: TOMLDocument.Value], _ path: [String], _ document: TOMLDocument
+        _ table: [String: TOMLDocument.Value], _ path: [String], _ staging: StagingSettings, _ document: TOMLDocument
     ) throws(FileFault) -> PoolSettings {
-        try document.allow(keys, in: table, at: path, "key of [[pool]]")
+        try document.allow(keys + stagingKeys, in: table, at: path, "key of [[pool]]")
         func needed(_ key: String, _ example: String) throws(FileFault) -> TOMLDocument.Value {
             if let value = table[key] { return value }
             throw document.fault(path, "a pool has no \(key)", "write \(key) = \(example)")
@@ -104,8 +110,14 @@ package enum PoolsFile {
             case "bytes_per_second": pool.bytesPerSecond = try bytes(value, path, 0...UInt64(Int64.max), document)
             case "files_per_second":
                 pool.filesPerSecond = UInt64(try document.whole(value, at: path, in: 0...1_000_000_000))
-            default: break  // Read before.
+            default: break  // Read before, or of staging.
             }
+        }
+        pool.staging = try settings(table.filter { stagingKeys.contains($0.key) }, path, staging, document)
+        if pool.staging.nodes > 1, pool.driver == .loop || pool.driver == .tmpfs {
+            throw document.fault(
+                path + ["nodes"], "nodes is \(pool.staging.nodes) and driver \"\(pool.driver?.rawValue ?? "")\"",
+                "other hosts do not see such buffers: write nodes = 1")
         }
         if case .granules(let granules) = pool.quantity,
             granules.multipliedReportingOverflow(by: pool.granularity).overflow
@@ -170,7 +182,7 @@ package enum PoolsFile {
     ]
 
     /// A whole number with a unit, in quotes, or a plain number of bytes.
-    private static func bytes(
+    static func bytes(
         _ value: TOMLDocument.Value, _ path: [String], _ range: ClosedRange<UInt64>, _ document: TOMLDocument
     ) throws(FileFault) -> UInt64 {
         let key = path.last ?? ""

@@ -96,6 +96,9 @@ struct BatchCopy: ~Copyable {
         var attempt = 1
         while true {
             do {
+                if directory.comparison != .none {
+                    return try compare(number, part, source, target)
+                }
                 switch entry.kind {
                 case .file:
                     if entry.isRecorded, isDone(number, part, target) { return }
@@ -184,6 +187,31 @@ struct BatchCopy: ~Copyable {
         _ = utimensat(target, new, [status.st_atim, status.st_mtim], AT_SYMLINK_NOFOLLOW)
         waiting.append(
             Waiting(entry: number, part: part, target: target, number: temporary, status: status, copied: nil))
+    }
+
+    /// Another program has copied it: it is as it should be, or this fails.
+    private func compare(_ number: Int, _ part: Int, _ source: Int32, _ target: Int32) throws(SystemFault) {
+        let entry = batch.entries[number]
+        let name = batch.name(entry)
+        let status: stat
+        if entry.kind == .symlink {
+            var found = stat()
+            _ = try check(fstatat(source, name, &found, AT_SYMLINK_NOFOLLOW), "stat")
+            let text = try linkText(source, name)
+            var there = stat()
+            guard fstatat(target, name, &there, AT_SYMLINK_NOFOLLOW) == 0 else {
+                throw errno == ENOENT ? CopyWorker.missing : SystemFault("stat")
+            }
+            guard there.st_mode & S_IFMT == S_IFLNK, try linkText(target, name) == text else {
+                throw CopyWorker.differs("link")
+            }
+            status = found
+        } else {
+            let degraded: Degraded
+            (status, degraded) = try worker.compareFile(source, target, name)
+            run.degrade(batch.parts[part].directory, name, target: name, degraded)
+        }
+        count(number, part, status)
     }
 
     private func linkText(_ directory: Int32, _ name: UnsafePointer<CChar>) throws(SystemFault) -> [CChar] {

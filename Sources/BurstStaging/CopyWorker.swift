@@ -122,7 +122,10 @@ final class CopyWorker {
                         _ = try check(ftruncate(to, 0), "ftruncate")
                         continue
                     }
-                    run.progress.bytesVerified.wrappingAdd(Int(size), ordering: .relaxed)
+                    // A file that is read back is counted then.
+                    if run.order.verify == .inline {
+                        run.progress.bytesVerified.wrappingAdd(Int(size), ordering: .relaxed)
+                    }
                 }
                 let degraded = try metadata.apply(
                     status, from: from, to: to, group: directory.groupOfNew, mode: 0o600,

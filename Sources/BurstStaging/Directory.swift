@@ -21,6 +21,8 @@ final class Directory: @unchecked Sendable {
     let setsMetadata: Bool
     /// A part's: others copy into it too, and whoever finishes sets its metadata.
     let isPart: Bool
+    /// Another program has copied it: it is looked at, and nothing in it is changed.
+    let comparison: Comparison
     /// What the user called the two ends of the transfer.
     let top: (source: [UInt8], target: [UInt8])
     private let walked = Atomic<Bool>(false)
@@ -42,6 +44,15 @@ final class Directory: @unchecked Sendable {
     private(set) var keptTemporaries: [UInt64] = []
     fileprivate(set) var isIdle = false
 
+    enum Comparison {
+        /// It is copied.
+        case none
+        /// The target may hold more than the source does.
+        case within
+        /// The target is a copy of the source and nothing else.
+        case whole
+    }
+
     /// A transfer's top.
     /// - Parameters:
     ///   - source: open as long as this lives, as is `target`.
@@ -50,10 +61,11 @@ final class Directory: @unchecked Sendable {
     ///   - isWhole: all of the directory is staged, not single files of it.
     init(
         source: Int32, target: Int32, key: Key, transfer: Int, wasMade: Bool, isWhole: Bool, isPart: Bool = false,
-        top: (source: [UInt8], target: [UInt8]), cache: DirectoryCache
+        comparison: Comparison = .none, top: (source: [UInt8], target: [UInt8]), cache: DirectoryCache
     ) {
         parent = nil
         self.isPart = isPart
+        self.comparison = comparison
         name = []
         self.key = key
         self.transfer = transfer
@@ -82,6 +94,7 @@ final class Directory: @unchecked Sendable {
         transfer = parent.transfer
         setsMetadata = true
         isPart = parent.isPart
+        comparison = parent.comparison
         top = parent.top
         cache = parent.cache
         source = -1
@@ -149,7 +162,7 @@ final class Directory: @unchecked Sendable {
 
     private func openTarget(_ above: Int32) throws(SystemFault) -> Int32 {
         let isFirst = targetIdentity == nil
-        if isFirst {
+        if isFirst, comparison == .none {
             if mkdirat(above, name, 0o700) == 0 {
                 targetWasMade = true
             } else if errno != EEXIST {
@@ -157,14 +170,14 @@ final class Directory: @unchecked Sendable {
             }
         }
         var fd = bb_open_leaf(above, name, O_RDONLY | O_DIRECTORY, 0)
-        if fd < 0, errno == EACCES, !isFinished, bb_chmod_leaf(above, name, 0o700) == 0 {
+        if fd < 0, errno == EACCES, !isFinished, comparison == .none, bb_chmod_leaf(above, name, 0o700) == 0 {
             fd = bb_open_leaf(above, name, O_RDONLY | O_DIRECTORY, 0)
         }
         _ = try check(fd, "open")
         do {
             let status = try compare(fd, &targetIdentity)
             // Closed to its owner, it cannot be filled; it gets its final mode last.
-            if !isFinished, status.st_mode & 0o700 != 0o700, status.st_uid == geteuid() {
+            if !isFinished, comparison == .none, status.st_mode & 0o700 != 0o700, status.st_uid == geteuid() {
                 _ = try check(fchmod(fd, status.st_mode & 0o7777 | 0o700), "chmod")
             }
         } catch {
@@ -172,7 +185,7 @@ final class Directory: @unchecked Sendable {
             throw error
         }
         look(fd)
-        if isFirst, !targetWasMade { keptTemporaries = cache.leftovers?.clear(fd) ?? [] }
+        if isFirst, !targetWasMade, comparison == .none { keptTemporaries = cache.leftovers?.clear(fd) ?? [] }
         return fd
     }
 

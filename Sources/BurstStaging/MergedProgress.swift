@@ -9,6 +9,10 @@ struct MergedProgress {
     private var parts: [Int: Part] = [:]
     /// What was said last of how fast all of them may be.
     var rate: StageOrder.Rate?
+    /// Lines of parts so far.
+    private(set) var heard = 0
+    /// Why a part was refused last.
+    private(set) var refusal: String?
 
     private struct Part {
         var numbers: [String: Int] = [:]
@@ -46,12 +50,16 @@ struct MergedProgress {
         guard text.hasPrefix(start), let number = Int(text.dropFirst(start.count).prefix { $0.isNumber }),
             (0..<cut.parts).contains(number)
         else { return }
+        heard += 1
         var part = parts[number] ?? Part()
         for key in Self.summed { if let value = Self.number(key, text) { part.numbers[key] = value } }
         part.isPlanned = text.contains("\"plan_complete\":true")
         for word in ["complete", "partial", "refused", "cancelled", "full"]
         where text.contains("\"result\":\"\(word)\"") { part.result = word }
         parts[number] = part
+        if part.result == "refused", let found = text.firstRange(of: "\"message\":\"") {
+            refusal = String(text[found.upperBound...].prefix { $0 != "\"" })
+        }
     }
 
     /// Within a string a quote has a backslash before it, so that no name can be taken for a field.
@@ -61,6 +69,13 @@ struct MergedProgress {
     }
 
     func sum(_ key: String) -> Int { parts.values.reduce(0) { $0 + ($1.numbers[key] ?? 0) } }
+
+    /// What the run that finishes need not find out anew.
+    var known: StageOrder.Known {
+        StageOrder.Known(
+            files: max(cut.files, sum("files_total")), bytes: max(Int(cut.bytes), sum("bytes_total")),
+            filesDone: sum("files_done"), bytesDone: sum("bytes_done"))
+    }
 
     /// In the form of a copy on one host. Its end is what the run that finishes says.
     mutating func line() -> String {

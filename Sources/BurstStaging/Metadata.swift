@@ -120,6 +120,35 @@ struct MetadataCopy: ~Copyable {
         return hasList
     }
 
+    /// What of the source's metadata a copy by another program lacks. Modes and times are looked at elsewhere.
+    mutating func missing(
+        _ status: stat, from source: Int32, in target: Int32, _ there: stat
+    ) throws(SystemFault) -> Degraded {
+        var degraded: Degraded = []
+        if status.st_uid != there.st_uid { degraded.insert(.owner) }
+        if status.st_gid != there.st_gid { degraded.insert(.group) }
+        let length = bb_list_attributes(source, names, Self.bytesMax)
+        if length < 0, errno != EOPNOTSUPP { throw SystemFault("listxattr") }
+        var offset = 0
+        while offset < length {
+            let name = names + offset
+            offset += strlen(name) + 1
+            let isList = strncmp(name, "system.", 7) == 0
+            guard isList || strncmp(name, "user.", 5) == 0 else { continue }
+            let count = bb_get_attribute(source, name, value, Self.bytesMax)
+            if count < 0, errno == ENODATA { continue }
+            let other = UnsafeMutableRawPointer.allocate(byteCount: Self.bytesMax, alignment: 16)
+            defer { other.deallocate() }
+            guard count >= 0, bb_get_attribute(target, name, other, Self.bytesMax) == count,
+                memcmp(value, other, count) == 0
+            else {
+                degraded.insert(isList ? .accessList : .attribute)
+                continue
+            }
+        }
+        return degraded
+    }
+
     private mutating func copyList(
         _ name: String, from source: Int32, to target: Int32, _ degraded: inout Degraded
     ) throws(SystemFault) {

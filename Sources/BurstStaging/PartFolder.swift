@@ -68,6 +68,16 @@ struct PartFolder: Hashable, Sendable {
         _ = try check(rename(new, chars(path)), "rename")
     }
 
+    /// Removes all that was ever put here; what others put stays, and the folder with it.
+    func remove() {
+        guard let cut = try? cut() else { return }
+        for part in 0..<cut.partsEver {
+            for file in [list(part), journal(part), report(part)] { unlink(chars(file)) }
+        }
+        unlink(chars(file("cut")))
+        rmdir(chars(path))
+    }
+
     /// What a part has done; nothing where it has not begun.
     func past(of part: Int) throws(Journal.Fault) -> Journal.Past {
         let fd = open(chars(journal(part)), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
@@ -79,6 +89,12 @@ struct PartFolder: Hashable, Sendable {
 }
 
 extension StageOrder {
+    /// A folder that nobody else named holds nothing that anybody would look for: its user named the journal too.
+    func forgetParts(after exit: StageExit) {
+        guard exit == .complete, let parts, case .descriptor = journal else { return }
+        PartFolder(path: parts).remove()
+    }
+
     /// The order of one of its parts.
     func part(_ number: Int, in folder: PartFolder) -> StageOrder {
         var order = self

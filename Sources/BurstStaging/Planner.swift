@@ -72,6 +72,7 @@ final class Planner {
     /// Both ends of a transfer.
     func openTop(_ index: Int, _ transfer: StageOrder.Transfer, isPart: Bool) throws(SystemFault) -> Directory {
         let source = try retrying { () throws(SystemFault) in try anchors.open(transfer.source) }
+        if let copy = run.order.compared?[index] { return try openCompared(index, transfer, source, copy) }
         let (target, isNew): (Int32, Bool)
         do {
             (target, isNew) = try anchors.make(transfer.destination) { () throws(SystemFault) in
@@ -85,6 +86,24 @@ final class Planner {
             source: source, target: target, key: topKey(index, []), transfer: index,
             wasMade: isNew || run.past.madeRoots.contains(UInt32(index)), isWhole: true, isPart: isPart,
             top: (transfer.source.bytes, transfer.destination.bytes), cache: run.cache)
+    }
+
+    private func openCompared(
+        _ index: Int, _ transfer: StageOrder.Transfer, _ source: Int32, _ copy: StageOrder.Place
+    ) throws(SystemFault) -> Directory {
+        let target: Int32
+        do {
+            target = try retrying { () throws(SystemFault) in try anchors.open(copy) }
+        } catch {
+            close(source)
+            throw error
+        }
+        // One that lies elsewhere until it was compared is a copy and nothing else.
+        let isWhole = copy != transfer.destination
+        return Directory(
+            source: source, target: target, key: topKey(index, []), transfer: index, wasMade: isWhole, isWhole: true,
+            comparison: isWhole ? .whole : .within, top: (transfer.source.bytes, transfer.destination.bytes),
+            cache: run.cache)
     }
 
     private func topKey(_ index: Int, _ path: [UInt8]) -> Key {
@@ -147,7 +166,7 @@ final class Planner {
                 run.progress.directoriesTotal.wrappingAdd(1, ordering: .relaxed)
                 found.append(Directory(directory, chars(UnsafeRawBufferPointer(start: name, count: length))))
             } else {
-                add(directory, name, name, status, groups: true)
+                add(directory, name, name, status, groups: directory.comparison == .none)
             }
         }
         stack += found.reversed()
@@ -200,7 +219,7 @@ final class Planner {
         progress.workTotal.wrappingAdd(work, ordering: .relaxed)
         let isRecorded =
             !run.past.done.isEmpty && run.past.done.contains(Identity(status).key(directory.key, target))
-        if size >= run.order.largeBytes {
+        if size >= run.order.largeBytes, directory.comparison == .none {
             run.queue.push(
                 LargeFile(
                     directory, name, target: target, size: size, work: work, partBytes: run.order.partBytes,

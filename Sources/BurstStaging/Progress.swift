@@ -78,14 +78,24 @@ struct ProgressLines {
         let seconds = max(0.001, Double(time - startedAt) / 1e9)
         let span = max(0.001, Double(time - samples[0].at) / 1e9)
         let rateNow = samples.count > 1 ? Int(Double(moved - samples[0].bytes) / span) : 0
-        let filesTotal = progress.filesTotal.load(ordering: .relaxed)
-        let filesDone = progress.filesDone.load(ordering: .relaxed)
-        let bytesTotal = progress.bytesTotal.load(ordering: .relaxed)
-        let bytesDone = progress.bytesDone.load(ordering: .relaxed)
+        let isPlanned = progress.isPlanned.load(ordering: .relaxed)
+        var filesTotal = progress.filesTotal.load(ordering: .relaxed)
+        var filesDone = progress.filesDone.load(ordering: .relaxed)
+        var bytesTotal = progress.bytesTotal.load(ordering: .relaxed)
+        var bytesDone = progress.bytesDone.load(ordering: .relaxed)
+        if !isComplete {
+            if !isPlanned {
+                filesTotal = max(filesTotal, order.known.files)
+                bytesTotal = max(bytesTotal, order.known.bytes)
+            }
+            // What another program has copied counts half until it was compared.
+            if order.compared != nil { bytesDone = (bytesTotal + bytesDone) / 2 }
+            filesDone = min(filesTotal, max(filesDone, order.known.filesDone))
+            bytesDone = min(bytesTotal, max(bytesDone, order.known.bytesDone))
+        }
         let bytesSkipped = progress.bytesSkipped.load(ordering: .relaxed)
         let workTotal = progress.workTotal.load(ordering: .relaxed)
         let work = progress.workDone.load(ordering: .relaxed) + progress.workInParts.load(ordering: .relaxed)
-        let isPlanned = progress.isPlanned.load(ordering: .relaxed)
         let share = Self.share(work, workTotal, filesDone, filesTotal)
         if shareAtStart == nil, share > 0 { shareAtStart = moved == 0 ? share : 0 }
         // A file that has to be copied again takes its parts back; what is shown does not go back.
@@ -121,7 +131,7 @@ struct ProgressLines {
             ("errors", String(progress.errors.load(ordering: .relaxed))),
             ("retries", String(progress.retries.load(ordering: .relaxed))),
             ("degraded", String(progress.degraded.load(ordering: .relaxed))), ("restarts", String(restarts)),
-            ("last_error", lastError.map(json) ?? "null"),
+            ("confined", order.isConfined ? "true" : "false"), ("last_error", lastError.map(json) ?? "null"),
         ]
         fields += extra
         var line = "{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + ",\"active\":["

@@ -5,19 +5,35 @@ import Glibc
 /// each host with its part, and a run on this host finishes: it looks at every file, copies what is missing, and sets
 /// the folders' metadata. It tells and hears what a copy on one host does.
 struct ScaleOut {
+    /// What the call says of the hosts.
+    struct Hosts {
+        var count: Int
+        /// Further words for srun.
+        var options: [[UInt8]] = []
+        var srun = Array("srun".utf8)
+        /// Fewer bytes are copied by this host alone.
+        var fromBytes: Int64 = 0
+        /// How long Slurm may take to find the hosts; nil: as long as it likes.
+        var waitSeconds: Int?
+        /// Where the hosts cannot be had, this one copies all of it, and says so.
+        var goesOnAlone = false
+    }
+
     let order: StageOrder
     /// The order as it was given; every host gets it.
     let text: [UInt8]
-    let nodes: Int
-    /// Further words for srun.
-    let options: [[UInt8]]
+    let hosts: Hosts
 
-    /// How often hosts are started, if some of them come to no end.
+    /// How often hosts are started, if some of them come to no end, and the pause before a further time, which grows.
     private static let triesMax = 3
+    private static let pauseMilliseconds: Int64 = 500
     private static let lineMilliseconds: Int64 = 500
-    /// How long hosts may take to put their files away after a cancel, before srun is told to end them; and then to be
-    /// gone, milliseconds.
-    private static let stopMilliseconds: Int64 = 5000
+    /// After a cancel: how long hosts may take to put their files away before srun is told to end them, and how long
+    /// it may take over that, milliseconds.
+    private static let askMilliseconds: Int64 = 900
+    private static let stopMilliseconds: Int64 = 700
+    /// How long srun may outlive its hosts.
+    private static let endMilliseconds: Int64 = 5000
 
     private struct Refusal: Error {
         var text: String
@@ -26,39 +42,74 @@ struct ScaleOut {
 
     func run(pending: [UInt8], signals: Int32, output: Int32) -> StageExit {
         var control = Control(input: 0, signals: signals, waker: -1, pending: pending)
+        var order = order
         do throws(Refusal) {
-            let cut = try cutPlan()
-            var merged = MergedProgress(order: order, cut: cut)
-            var tries = 0
-            while !merged.isOver {
-                tries += 1
-                guard tries <= Self.triesMax else {
-                    throw Refusal(
-                        text: "\(merged.unfinished) of \(cut.parts) parts came to no end in \(Self.triesMax) tries",
-                        exit: .partial)
-                }
-                let wasCancelled = try runHosts(cut, &control, &merged, output)
-                if wasCancelled { throw Refusal(text: "cancelled", exit: .cancelled) }
-            }
-            if let part = merged.fullPart {
-                throw Refusal(text: "ENOSPC (no space left on device) in part \(part)", exit: .full)
+            if let cut = try cutPlan(output) {
+                var merged = MergedProgress(order: order, cut: cut)
+                defer { order.known = merged.known }
+                try runHosts(cut, &control, &merged, output)
+            } else {
+                order.parts = nil
             }
         } catch {
-            let message = StageMessage.plain(order.phase, error.text, session: order.token)
-            let word = ProgressLines.json(StageSession.word(error.exit))
-            StageSession.write(
-                "{\"token\":\(ProgressLines.json(order.token)),\"phase\":\(ProgressLines.json(order.phase.rawValue)),"
-                    + "\"engine_state\":\(word),\"result\":\(word),"
-                    + "\"message\":\(ProgressLines.json(message))}\n", to: output)
-            return error.exit
+            let canBeAlone = error.exit == .refused || error.exit == .partial
+            guard hosts.goesOnAlone, canBeAlone else {
+                StageSession.tell(order, error.exit, error.text, to: output)
+                return error.exit
+            }
+            StageSession.note(order, "\(error.text); this host copies all of it", to: output)
+            if !hasParts { order.parts = nil }
         }
-        return StageSession(order).run(
+        order.confine()
+        let exit = StageSession(order).run(
             input: control.input, pending: control.buffer, signals: signals, output: output)
+        self.order.forgetParts(after: exit)
+        return exit
+    }
+
+    /// Hosts may have copied some of it.
+    private var hasParts: Bool {
+        guard let path = order.parts, let cut = try? PartFolder(path: path).cut() else { return false }
+        return cut.plan == order.planKey
+    }
+
+    private func runHosts(
+        _ cut: PartFolder.Cut, _ control: inout Control, _ merged: inout MergedProgress, _ output: Int32
+    ) throws(Refusal) {
+        var tries = 0
+        while !merged.isOver {
+            tries += 1
+            guard tries <= Self.triesMax else {
+                throw Refusal(
+                    text: "\(merged.unfinished) of \(cut.parts) parts came to no end in \(Self.triesMax) tries"
+                        + (merged.refusal.map { ": \($0)" } ?? ""),
+                    exit: .partial)
+            }
+            if tries > 1, pause(&control, tries) { throw Refusal(text: "cancelled", exit: .cancelled) }
+            let heard = merged.heard
+            let end = try runOnce(cut, &control, &merged, output)
+            if end.wasCancelled { throw Refusal(text: "cancelled", exit: .cancelled) }
+            if merged.heard == heard, let why = end.complaint, hosts.goesOnAlone || tries == Self.triesMax {
+                throw Refusal(text: "srun: \(why)")
+            }
+        }
+        if let part = merged.fullPart {
+            throw Refusal(text: "ENOSPC (no space left on device) in part \(part)", exit: .full)
+        }
+    }
+
+    /// - Returns: whether it was cancelled meanwhile.
+    private func pause(_ control: inout Control, _ tries: Int) -> Bool {
+        let until = now() + Self.pauseMilliseconds * 1_000_000 << (tries - 2)
+        control.waker = -1
+        while now() < until { if case .cancel = control.wait(until: until) { return true } }
+        return false
     }
 
     // MARK: The plan
 
-    private func cutPlan() throws(Refusal) -> PartFolder.Cut {
+    /// Nil: it is too little for several hosts, or hosts cannot share it.
+    private func cutPlan(_ output: Int32) throws(Refusal) -> PartFolder.Cut? {
         guard let path = order.parts else {
             throw Refusal(text: "an order for several hosts needs a line `parts FOLDER`, on a file system of them all")
         }
@@ -66,8 +117,23 @@ struct ScaleOut {
             throw Refusal(text: "an order for several hosts names the buffer by its path")
         }
         let folder = PartFolder(path: path)
+        let nodes = hosts.count
         do {
-            if mkdir(chars(path), 0o700) != 0, errno != EEXIST { throw SystemFault("mkdir") }
+            if mkdir(chars(path), 0o700) != 0 {
+                if errno == EACCES, case .descriptor = order.journal {
+                    // The folder is one that burstd chose, in a buffer that is shared by its owner.
+                    StageSession.note(
+                        order, "the buffer is another user's, so that this host copies all of it", to: output)
+                    return nil
+                }
+                guard errno == EEXIST else { throw SystemFault("mkdir") }
+                var status = stat()
+                _ = try check(lstat(chars(path), &status), "stat")
+                // Whoever else could write to it could tell us what was copied.
+                guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+                    throw Refusal(text: "\(FileName.shown(path)) is not the user's own folder")
+                }
+            }
             if let there = try folder.cut() {
                 guard there.plan == order.planKey else {
                     throw Refusal(text: "the folder \(FileName.shown(path)) belongs to another order")
@@ -77,6 +143,10 @@ struct ScaleOut {
             let fd = try check(open(chars(buffer), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open")
             defer { close(fd) }
             let survey = PlanSurvey(order, buffer: fd).survey()
+            if survey.bytes < hosts.fromBytes, !hasParts {
+                rmdir(chars(path))
+                return nil
+            }
             if order.capacityBytes > 0, UInt64(clamping: survey.bytes) > order.capacityBytes {
                 throw Refusal(
                     text: "ENOSPC (no space left on device): \(StageMessage.size(UInt64(survey.bytes))) of "
@@ -98,25 +168,28 @@ struct ScaleOut {
 
     // MARK: Hosts
 
-    /// - Returns: whether it was cancelled.
-    private func runHosts(
+    private func runOnce(
         _ cut: PartFolder.Cut, _ control: inout Control, _ merged: inout MergedProgress, _ output: Int32
-    ) throws(Refusal) -> Bool {
+    ) throws(Refusal) -> (wasCancelled: Bool, complaint: String?) {
         var program = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
         guard readlink("/proc/self/exe", &program, program.count - 1) > 0 else {
             throw Refusal(text: "/proc/self/exe: \(SystemFault("readlink").shown)")
         }
         let count = String(cut.parts)
-        let words =
-            ["srun", "--nodes", count, "--ntasks", count, "--ntasks-per-node", "1", "--kill-on-bad-exit=0", "--wait=0"]
-            .map { Array($0.utf8) } + options + [bytes(program), Array("--part".utf8), Array("slurm".utf8)]
-        let step: Step
+        var words = [
+            "--job-name", "burst-\(order.token)", "--nodes", count, "--ntasks", count, "--ntasks-per-node", "1",
+            "--kill-on-bad-exit=0", "--wait=0",
+        ]
+        if let seconds = hosts.waitSeconds { words.append("--immediate=\(seconds)") }
+        let step: BoundProgram
         do throws(SystemFault) {
-            step = try Step(words)
+            step = try BoundProgram(
+                [hosts.srun] + words.map { Array($0.utf8) } + hosts.options
+                    + [bytes(program), Array("--part".utf8), Array("slurm".utf8)], signalAtEnd: SIGTERM)
         } catch {
             throw Refusal(text: "srun cannot be started: \(error.shown)")
         }
-        defer { step.end() }
+        defer { step.end(milliseconds: Self.endMilliseconds) }
         step.send(text)
         if let rate = merged.rate { step.send(Self.throttle(rate, cut.parts)) }
         merged.begin()
@@ -129,17 +202,24 @@ struct ScaleOut {
             let time = now()
             if let at = stopAt, time >= at {
                 // First asked through their input, then by Slurm, then left alone.
-                if isTold { return true }
-                kill(step.pid, SIGTERM)
+                if isTold {
+                    step.end(milliseconds: 0)
+                    return (true, nil)
+                }
+                step.signal(SIGTERM)
                 isTold = true
                 stopAt = time + Self.stopMilliseconds * 1_000_000
             }
             switch control.wait(until: min(nextLine, stopAt ?? .max)) {
             case .ended:
-                guard step.read({ merged.take($0) }) else { return stopAt != nil }
+                guard step.read({ merged.take($0) }) else {
+                    let status = step.end(milliseconds: stopAt == nil ? Self.endMilliseconds : Self.stopMilliseconds)
+                    let why = step.complaint ?? BoundProgram.shown(status)
+                    return (stopAt != nil, BoundProgram.isSuccess(status) ? nil : why)
+                }
             case .cancel:
                 step.send(Array("cancel\n".utf8))
-                stopAt = stopAt ?? now() + Self.stopMilliseconds * 1_000_000
+                stopAt = stopAt ?? now() + Self.askMilliseconds * 1_000_000
             case .throttle(let rate):
                 merged.rate = rate
                 step.send(Self.throttle(rate, cut.parts))
@@ -159,100 +239,5 @@ struct ScaleOut {
             limit.map { $0 == 0 ? "0" : String(max(1, $0 / UInt64(parts))) } ?? "-"
         }
         return Array("throttle \(words[0]) \(words[1])\n".utf8)
-    }
-
-    /// A step of Slurm's: srun with both ends of it in pipes.
-    private final class Step {
-        let pid: pid_t
-        let output: Int32
-        private var input: Int32
-        private var rest: [UInt8] = []
-        private var hasEnded = false
-
-        init(_ words: [[UInt8]]) throws(SystemFault) {
-            var down: [Int32] = [-1, -1]
-            var up: [Int32] = [-1, -1]
-            _ = try check(bb_pipe(&down), "pipe")
-            guard bb_pipe(&up) == 0 else {
-                let fault = SystemFault("pipe")
-                for end in down { close(end) }
-                throw fault
-            }
-            var actions = posix_spawn_file_actions_t()
-            var attributes = posix_spawnattr_t()
-            posix_spawn_file_actions_init(&actions)
-            posix_spawnattr_init(&attributes)
-            posix_spawn_file_actions_adddup2(&actions, down[0], 0)
-            posix_spawn_file_actions_adddup2(&actions, up[1], 1)
-            var none = sigset_t()
-            sigemptyset(&none)
-            posix_spawnattr_setsigmask(&attributes, &none)
-            posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-            let arguments = words.map { strdup(chars($0)) } + [nil]
-            var pid: pid_t = 0
-            let result = posix_spawnp(&pid, "srun", &actions, &attributes, arguments, environ)
-            for word in arguments { free(word) }
-            posix_spawn_file_actions_destroy(&actions)
-            posix_spawnattr_destroy(&attributes)
-            close(down[0])
-            close(up[1])
-            input = down[1]
-            output = up[0]
-            self.pid = pid
-            guard result == 0 else {
-                close(input)
-                close(output)
-                throw SystemFault("posix_spawn", result)
-            }
-            _ = fcntl(output, F_SETFL, O_NONBLOCK)
-        }
-
-        func send(_ bytes: [UInt8]) {
-            var written = 0
-            while written < bytes.count {
-                let count = bytes.withUnsafeBytes { write(input, $0.baseAddress! + written, $0.count - written) }
-                guard count > 0 else { return }
-                written += count
-            }
-        }
-
-        /// Takes what has come, line by line. False: there will be no more.
-        func read(_ take: ([UInt8]) -> Void) -> Bool {
-            var block = [UInt8](repeating: 0, count: 64 << 10)
-            let count = Glibc.read(output, &block, block.count)
-            if count < 0 { return errno == EAGAIN || errno == EINTR }
-            if count == 0 { return false }
-            rest += block[..<count]
-            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                take(Array(rest[..<end]))
-                rest.removeFirst(end + 1)
-            }
-            if rest.count > StageOrder.lineBytesMax { rest = [] }
-            return true
-        }
-
-        /// srun with its hosts, if it is still there, is told to end and waited for.
-        func end() {
-            guard !hasEnded else { return }
-            hasEnded = true
-            close(input)
-            close(output)
-            var status: Int32 = 0
-            let deadline = now() + ScaleOut.stopMilliseconds * 1_000_000
-            var isTold = false
-            while waitpid(pid, &status, WNOHANG) == 0 {
-                if now() >= deadline {
-                    if isTold {
-                        kill(pid, SIGKILL)
-                        waitpid(pid, &status, 0)
-                        return
-                    }
-                    kill(pid, SIGTERM)
-                    isTold = true
-                }
-                var rest = timespec(tv_sec: 0, tv_nsec: 20_000_000)
-                nanosleep(&rest, nil)
-            }
-        }
     }
 }

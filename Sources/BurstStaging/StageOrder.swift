@@ -85,6 +85,28 @@ package struct StageOrder: Hashable, Sendable {
     package var parts: [UInt8]?
     /// Which of its parts; nil: what finishes them, or the whole. Not read from an order.
     package var part: Int?
+    /// What was found out before. Not read from an order.
+    package var known = Known()
+    /// Folders that another program has copied, by the number of their transfer, and where their copies lie: they are
+    /// compared, not copied. Nil: all is copied. Not read from an order.
+    package var compared: [Int: Place]?
+    /// The kernel keeps this process to what the order names. Not read from an order.
+    package var isConfined = false
+
+    /// What is shown until the run knows better itself.
+    package struct Known: Hashable, Sendable {
+        package var files = 0
+        package var bytes = 0
+        package var filesDone = 0
+        package var bytesDone = 0
+
+        package init(files: Int = 0, bytes: Int = 0, filesDone: Int = 0, bytesDone: Int = 0) {
+            self.files = files
+            self.bytes = bytes
+            self.filesDone = filesDone
+            self.bytesDone = bytesDone
+        }
+    }
 
     /// How fast it may be; nil: as fast as it can.
     package struct Rate: Hashable, Sendable {

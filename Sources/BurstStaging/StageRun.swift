@@ -243,7 +243,9 @@ final class StageRun: Sendable {
         _ = try check(fstat(source, &status), "stat")
         var there = stat()
         _ = try check(fstat(target, &there), "stat")
-        if directory.setsMetadata {
+        if directory.comparison != .none {
+            try compareFolder(directory, source, status, target, there, &metadata)
+        } else if directory.setsMetadata {
             let degraded = try metadata.apply(
                 status, from: source, to: target, group: there.st_gid, mode: there.st_mode,
                 clears: !directory.targetWasMade || directory.hasDefaultList)
@@ -259,7 +261,7 @@ final class StageRun: Sendable {
 
     /// What could not be listed gets what can be known of it from outside.
     private func finishUnread(_ directory: Directory, _ target: Int32) throws(SystemFault) {
-        guard let above = directory.parent else { return }
+        guard let above = directory.parent, directory.comparison == .none else { return }
         let source = try above.pinSource()
         defer { above.unpin() }
         var status = stat()

@@ -17,6 +17,7 @@ package enum StageExit: Int32, Sendable {
 package struct StageSession {
     private let order: StageOrder
     private let seam: (@Sendable (StageMoment, Int32) throws(SystemFault) -> Void)?
+    private let whenWhole: () throws(SystemFault) -> Void
 
     /// How often progress is written while something changes, milliseconds.
     private static let lineMilliseconds: Int64 = 500
@@ -25,12 +26,16 @@ package struct StageSession {
     private static let threadsLeast = 8
     private static let threadsMost = 16
 
-    /// - Parameter seam: looks on, and does harm; for tests.
+    /// - Parameters:
+    ///   - seam: looks on, and does harm; for tests.
+    ///   - whenWhole: called once all is done, before it is marked so; what it throws keeps it from that.
     package init(
-        _ order: StageOrder, seam: (@Sendable (StageMoment, Int32) throws(SystemFault) -> Void)? = nil
+        _ order: StageOrder, seam: (@Sendable (StageMoment, Int32) throws(SystemFault) -> Void)? = nil,
+        whenWhole: @escaping () throws(SystemFault) -> Void = {}
     ) {
         self.order = order
         self.seam = seam
+        self.whenWhole = whenWhole
     }
 
     /// Why it could not begin, in a line.
@@ -49,13 +54,30 @@ package struct StageSession {
         do throws(Refusal) {
             return try begin(input, pending, signals, output)
         } catch {
-            let message = StageMessage.plain(order.phase, error.text, session: order.token)
-            let line =
-                "{\"token\":\(ProgressLines.json(order.token)),\"phase\":\(ProgressLines.json(order.phase.rawValue)),"
-                + "\"result\":\"refused\",\"message\":\(ProgressLines.json(message))}\n"
-            Self.write(line, to: output)
-            return error.isFull ? .full : .refused
+            let exit = error.isFull ? StageExit.full : .refused
+            Self.tell(order, exit, error.text, to: output)
+            return exit
         }
+    }
+
+    /// The last line of a run that did not come far.
+    static func tell(_ order: StageOrder, _ exit: StageExit, _ text: String, to output: Int32) {
+        let message = StageMessage.plain(order.phase, text, session: order.token)
+        say(order, word(exit), [("result", word(exit)), ("message", message)], to: output)
+    }
+
+    /// Something that whoever started this should know, though it goes on.
+    static func note(_ order: StageOrder, _ text: String, to output: Int32) {
+        say(order, "running", [("note", StageMessage.plain(order.phase, text, session: order.token))], to: output)
+    }
+
+    private static func say(
+        _ order: StageOrder, _ state: String, _ fields: [(String, String)], to output: Int32
+    ) {
+        let all =
+            [("token", order.token), ("phase", order.phase.rawValue), ("engine_state", state)] + fields
+        let text = all.map { "\(ProgressLines.json($0.0)):\(ProgressLines.json($0.1))" }
+        write("{" + text.joined(separator: ",") + "}\n", to: output)
     }
 
     private func begin(
@@ -315,6 +337,7 @@ package struct StageSession {
             value(progress.bytesDone) == value(progress.bytesTotal)
         else { return false }
         try run.bufferSync?.sync()
+        try whenWhole()
         let summary = Journal.Summary(
             files: UInt64(value(progress.filesDone)), directories: UInt64(value(progress.directoriesDone)),
             links: UInt64(value(progress.linksDone)), bytes: UInt64(value(progress.bytesDone)),

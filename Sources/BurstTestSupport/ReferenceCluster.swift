@@ -128,6 +128,33 @@ package final class ReferenceCluster {
 
     // MARK: Asking
 
+    /// A process of a task of a step, by the beginning of its program's name.
+    package func process(_ name: String, ofTask task: Int) -> Int32? {
+        guard let stream = opendir("/proc") else { return nil }
+        defer { closedir(stream) }
+        while let entry = readdir(stream) {
+            let number = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard let pid = Int32(number), let environment = Self.words("/proc/\(pid)/environ"),
+                environment.contains("SLURM_PROCID=\(task)"),
+                environment.contains("SLURM_CONF=\(folder)/slurm.conf"),
+                Self.words("/proc/\(pid)/comm")?.first?.hasPrefix(name) == true
+            else { continue }
+            return pid
+        }
+        return nil
+    }
+
+    /// Parted by NUL and line feed; nil where it cannot be read.
+    private static func words(_ path: String) -> [String]? {
+        guard let file = fopen(path, "rb") else { return nil }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return bytes[..<count].split { $0 == 0 || $0 == 10 }.map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// What one of Slurm's commands prints.
     package func ask(_ words: [String]) throws -> PipedProgram.Result {
         try PipedProgram.run(["/usr/bin/env"] + words, environment: environment, seconds: 30)

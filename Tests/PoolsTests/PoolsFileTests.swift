@@ -69,6 +69,54 @@ import Testing
         }
     }
 
+    @Test func whatStagingSaysHoldsForPoolsThatDoNot() throws {
+        let text =
+            """
+            [staging]
+            verify = "inline"
+            nodes = 4
+            nodes_from = "1GiB"
+            nodes_refused = "fail"
+            nodes_wait_seconds = 5
+            srun = "/opt/slurm/bin/srun"
+            srun_options = ["-p", "staging area"]
+            slurm_conf = "/etc/other/slurm.conf"
+            nice = 5
+            io_class = "idle"
+
+            """ + pool() + "[[pool]]\nname = \"b\"\npath = \"/b\"\ngranularity = \"1GiB\"\nquantity = 1\n"
+            + "nodes = 1\ncopier = \"dsync\"\ncopier_path = \"/opt/dsync\"\ncopier_options = [\"-b\", \"5\"]\n"
+            + "launcher = [\"mpirun\", \"-np\", \"8\"]\nverify = \"readback\"\nio_class = \"best-effort\"\n"
+        let pools = try PoolsFile.pools(text, file: "burst.toml")
+        var wanted = StagingSettings()
+        #expect(try PoolsFile.pools(pool(), file: "b").map(\.staging) == [wanted])
+        wanted.verify = .inline
+        wanted.nodes = 4
+        wanted.nodesFrom = 1 << 30
+        wanted.nodesRefused = .fail
+        wanted.nodesWaitSeconds = 5
+        wanted.srun = "/opt/slurm/bin/srun"
+        wanted.srunOptions = ["-p", "staging area"]
+        wanted.slurmConf = "/etc/other/slurm.conf"
+        wanted.nice = 5
+        wanted.ioClass = .idle
+        #expect(pools.first?.staging == wanted)
+        wanted.nodes = 1
+        wanted.copier = .dsync
+        wanted.copierPath = "/opt/dsync"
+        wanted.copierOptions = ["-b", "5"]
+        wanted.launcher = ["mpirun", "-np", "8"]
+        wanted.verify = .readback
+        wanted.ioClass = .bestEffort
+        #expect(pools.last?.staging == wanted)
+        #expect(
+            wanted.shown
+                == "copies by dsync, verify readback, launcher mpirun -np 8, nice 5, I/O class best-effort")
+        #expect(
+            pools.first?.staging.shown
+                == "copies by burst-stage, verify inline, on 4 hosts from 1GiB on, else fail, nice 5, I/O class idle")
+    }
+
     @Test func noFileIsNoFault() throws {
         #expect(try PoolsFile.load("/nonexistent/burst.toml") == nil)
     }
@@ -76,9 +124,16 @@ import Testing
     @Test func unknownKeysAreRefusedWithTheirLine() {
         #expect(
             refusal(pool() + "colour = \"red\"\n")
-                == "burst.toml:6: unknown key of [[pool]] \"colour\"; use \"name\", \"path\", \"granularity\", \"quantity\", \"driver\", \"image\", \"bytes_per_inode\", \"metadata_reserve_percent\", \"threads\", \"bytes_per_second\" or \"files_per_second\""
+                == "burst.toml:6: unknown key of [[pool]] \"colour\"; use \"name\", \"path\", \"granularity\", "
+                + "\"quantity\", \"driver\", \"image\", \"bytes_per_inode\", \"metadata_reserve_percent\", "
+                + "\"threads\", \"bytes_per_second\", \"files_per_second\", \"verify\", \"copier\", "
+                + "\"copier_path\", \"copier_options\", \"launcher\", \"nodes\", \"nodes_from\", "
+                + "\"nodes_refused\", \"nodes_wait_seconds\", \"srun\", \"srun_options\", \"slurm_conf\", "
+                + "\"nice\" or \"io_class\""
         )
-        #expect(refusal("\n[pools]\n") == "burst.toml:2: unknown key \"pools\"; use \"slurm_user\" or \"pool\"")
+        #expect(
+            refusal("\n[pools]\n") == "burst.toml:2: unknown key \"pools\"; use \"slurm_user\", \"staging\" or \"pool\""
+        )
         // The line is that of the pool it stands in.
         let second = pool("name = \"b\"", "path = \"/b\"", "sped = 1")
         #expect(refusal(pool() + second).hasPrefix("burst.toml:11: unknown key of [[pool]] \"sped\"; "))
@@ -121,6 +176,18 @@ import Testing
         ("metadata_reserve_percent = \"5%\"", "is a string; "), ("threads = 0", "threads is 0; "),
         ("threads = 257", "from 1 to 256"), ("bytes_per_second = -1", "bytes_per_second is -1; "),
         ("files_per_second = -1", "files_per_second is -1; "),
+        ("verify = \"most\"", "verify is \"most\"; use \"off\", \"size\", \"inline\" or \"readback\""),
+        ("copier = \"cp\"", "copier is \"cp\"; use \"burst-stage\", \"dcp\" or \"dsync\""),
+        ("copier_path = \"dcp\"", "copier_path is \"dcp\"; write an absolute path"),
+        ("copier_options = [\"-v\"]", "copier_options is for dcp and dsync, and copier is \"burst-stage\"; "),
+        ("launcher = \"mpirun\"", "launcher is a string; it has to be a list of strings"),
+        ("srun_options = [\"\"]", "srun_options holds \"\"; write each word as a string"),
+        ("nodes = 0", "nodes is 0; it has to be a whole number from 1 to 4096"),
+        ("nodes_from = -1", "nodes_from is -1"),
+        ("nodes_refused = \"no\"", "use \"alone\" or \"fail\""), ("nodes_wait_seconds = 0", "from 1 to 86400"),
+        ("nodes = 2\ndriver = \"loop\"", "nodes is 2 and driver \"loop\"; other hosts do not see such buffers"),
+        ("nodes = 2\ncopier = \"dcp\"", "nodes is 2 and copier \"dcp\"; give dcp a launcher, or copy with"),
+        ("nice = 20", "from 0 to 19"), ("io_class = \"rt\"", "use \"none\", \"best-effort\" or \"idle\""),
         ("name = \"nvme\"\nname = \"b\"", "is not TOML"),
     ])
     func wrongValuesAreRefusedWithWhatWouldBeRight(line: String, expected: String) {

@@ -116,14 +116,21 @@ import Testing
         #expect(leaks(later) { $0.buffers = [buffer(1)] }.map(\.kind) == [.missingBuffer, .unknownBuffer])
     }
 
+    private var byHosts: StagingSettings {
+        var staging = StagingSettings()
+        staging.nodes = 4
+        staging.verify = .inline
+        return staging
+    }
+
     private var pools: [PoolReport] {
         [
             PoolReport(
-                name: "nvme", path: "/mnt/nvme/burst", granularity: 16 << 20, driver: .btrfs,
+                name: "nvme", path: "/mnt/nvme", granularity: 16 << 20, driver: .btrfs,
                 account: PoolAccount(quantity: 640, live: 64, quarantined: 4), buffers: 3, quarantinedBuffers: 1,
-                fileSystemFree: 1 << 33),
+                fileSystemFree: 1 << 33, staging: byHosts),
             PoolReport(
-                name: "far", path: "/lustre/x\u{1b}[2J", granularity: 1 << 30, driver: .accounting,
+                name: "far", path: "/far\u{1b}[2J", granularity: 1 << 30, driver: .accounting,
                 account: PoolAccount(quantity: 100), buffers: 0,
                 leaks: [Leak(kind: .strayMount, name: "/lustre/x/y", ageSeconds: 90, bytes: 0, repair: .unmount)]),
             PoolReport(
@@ -135,10 +142,10 @@ import Testing
     @Test func theListIsATable() {
         #expect(
             PoolText.list(pools) == """
-                POOL  DRIVER      LIMIT  GRANULARITY  QUANTITY  USED  QUARANTINE      FREE  BUFFERS  PATH
-                nvme  btrfs       hard         16MiB     10GiB  1GiB       64MiB   8640MiB        3  /mnt/nvme/burst
-                far   accounting  soft          1GiB    100GiB     0           0     95GiB        0  /lustre/x?[2J
-                gone  -           -             1MiB         -     -           -  unusable        -  /mnt/gone
+                POOL  DRIVER      LIMIT  GRANULARITY  QUANTITY  USED  QUARANTINE      FREE  BUFFERS  VERIFY  PATH
+                nvme  btrfs       hard         16MiB     10GiB  1GiB       64MiB   8640MiB        3  inline  /mnt/nvme
+                far   accounting  soft          1GiB    100GiB     0           0     95GiB        0  size    /far?[2J
+                gone  -           -             1MiB         -     -           -  unusable        -  size    /mnt/gone
 
                 """)
         #expect(PoolText.list([]).split(separator: "\n").count == 1)
@@ -169,6 +176,9 @@ import Testing
         #expect(list[0]["reserve"].number == 32)
         #expect(list[0]["granularity_bytes"].number == 16 << 20)
         #expect(list[0]["file_system_free_bytes"].number == 1 << 33)
+        #expect(list[0]["nodes"].number == 4)
+        #expect(list[0]["verify"].text == "inline")
+        #expect(list[0]["copier"].text == "burst-stage")
         #expect(list[1]["hard_limit"].flag == false)
         #expect(list[1]["leaks"].elements.first?["class"].text == "stray-mount")
         #expect(list[1]["leaks"].elements.first?["age_seconds"].number == 90)

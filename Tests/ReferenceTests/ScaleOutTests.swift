@@ -83,30 +83,7 @@ import Testing
         }
 
         /// The process that copies a part.
-        func worker(of part: Int) -> Int32? {
-            guard let stream = opendir("/proc") else { return nil }
-            defer { closedir(stream) }
-            while let entry = readdir(stream) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                guard let pid = Int32(name), let environment = read("/proc/\(pid)/environ"),
-                    environment.contains("SLURM_PROCID=\(part)"),
-                    environment.contains("SLURM_CONF=\(cluster.folder)/slurm.conf"),
-                    read("/proc/\(pid)/comm")?.first?.hasPrefix("burst-stage") == true
-                else { continue }
-                return pid
-            }
-            return nil
-        }
-
-        private func read(_ path: String) -> [String]? {
-            guard let file = fopen(path, "rb") else { return nil }
-            defer { fclose(file) }
-            var bytes = [UInt8](repeating: 0, count: 1 << 16)
-            let count = fread(&bytes, 1, bytes.count, file)
-            return bytes[..<count].split { $0 == 0 || $0 == 10 }.map { String(decoding: $0, as: UTF8.self) }
-        }
+        func worker(of part: Int) -> Int32? { cluster.process("burst-stage", ofTask: part) }
 
         func size(_ name: String) -> Int {
             var status = stat()

@@ -44,6 +44,8 @@ final class StagerRig {
 
     let folder: TemporaryFolder
     private let bin: String
+    /// Whose sessions are.
+    private let owner: (uid: UInt32, gid: UInt32)
     private var program: PipedProgram?
 
     /// The folder the programs were built in may be closed to the users.
@@ -65,11 +67,16 @@ final class StagerRig {
     /// - Parameters:
     ///   - driver: of the pool.
     ///   - megabytes: granules of 1 MiB.
-    init(driver: String = "accounting", megabytes: Int = 256, more: String = "") throws {
+    ///   - more: lines of the pool's.
+    init(
+        driver: String = "accounting", megabytes: Int = 256, more: String = "",
+        owner: (uid: UInt32, gid: UInt32) = (Machine.owner, Machine.group)
+    ) throws {
+        self.owner = owner
         folder = try TemporaryFolder("burst-stager", openToOthers: true)
         for name in ["conf", "pool", "run", "source", "target"] { folder.makeFolder(name) }
         chmod(folder("pool"), 0o711)
-        for name in ["source", "target"] { chown(folder(name), Machine.owner, Machine.group) }
+        for name in ["source", "target"] { chown(folder(name), owner.uid, owner.gid) }
         bin = try Self.programs.get().path
         folder.write(
             """
@@ -93,6 +100,8 @@ final class StagerRig {
             program.signal(SIGKILL)
             _ = program.waitForEnd()
         }
+        // They would go on, or wait for hosts that are no more.
+        for pid in workers() { Glibc.kill(pid, SIGKILL) }
         unmountAll()
     }
 
@@ -196,8 +205,8 @@ final class StagerRig {
 
     func setUp(_ token: String, _ script: String, megabytes: Int = 16) throws -> Said {
         try wlm(
-            "setup", "--token", token, "--caller", "SLURM", "--user", "\(Machine.owner)", "--groupid",
-            "\(Machine.group)", "--capacity", "nvme:\(megabytes)MiB", script: script)
+            "setup", "--token", token, "--caller", "SLURM", "--user", "\(owner.uid)", "--groupid",
+            "\(owner.gid)", "--capacity", "nvme:\(megabytes)MiB", script: script)
     }
 
     /// The document of `List.staging`, as the daemon's own user sees it.
@@ -222,7 +231,7 @@ final class StagerRig {
     func workers() -> [Int32] {
         Folders.names(folder("state/stager/workers")).compactMap { name in
             let words = folder.text(of: "state/stager/workers/" + name).split(whereSeparator: \.isWhitespace)
-            guard words.count == 2, let pid = Int32(words[0]), bb_process_start(pid) == UInt64(words[1]) else {
+            guard words.count >= 2, let pid = Int32(words[0]), bb_process_start(pid) == UInt64(words[1]) else {
                 return nil
             }
             return pid
@@ -244,14 +253,14 @@ final class StagerRig {
         folder.makeFolder("source/empty")
         folder.write([], to: "source/hole")
         truncate(folder("source/hole"), 3_000_000)
-        Self.give(folder("source"))
+        Self.give(folder("source"), to: owner)
     }
 
-    static func give(_ path: String) {
-        lchown(path, Machine.owner, Machine.group)
+    static func give(_ path: String, to owner: (uid: UInt32, gid: UInt32) = (Machine.owner, Machine.group)) {
+        lchown(path, owner.uid, owner.gid)
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return }
-        for name in Folders.names(path) { give(path + "/" + name) }
+        for name in Folders.names(path) { give(path + "/" + name, to: owner) }
     }
 
     /// A job that brings a folder in and takes it out again.
@@ -265,6 +274,9 @@ final class StagerRig {
 
         """
     }
+
+    /// The one buffer's own folder, whoever has it mounted.
+    var buffer: String { folder("pool/buffers/\(Folders.names(folder("pool/buffers")).first ?? "none")") }
 
     func mounted(_ token: String) -> String { folder("state/mnt/\(token)_striped_scratch/") }
 }

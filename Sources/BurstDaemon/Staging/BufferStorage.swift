@@ -79,7 +79,8 @@ final class BufferStorage: Sendable {
                 state.open[settings.name] = pool
                 state.faults[settings.name] = nil
             }
-            say(.notice, "pool \(settings.name): \(pool.driver.rawValue), \(pool.quantity) granules at \(pool.path)")
+            let facts = "\(pool.driver.rawValue), \(pool.quantity) granules at \(pool.path)"
+            say(.notice, "pool \(settings.name): \(facts); \(settings.staging.shown)")
             return .success(pool)
         } catch {
             let isNew = state.withLock { state in
@@ -290,6 +291,9 @@ final class BufferStorage: Sendable {
     struct Anchor {
         /// `data/striped`, open; whoever asked closes it.
         var descriptor: Int32
+        /// The same by name, and a folder of its owner's beside it; for programs that are on other hosts.
+        var path: String
+        var stage: String
         var pool: String
         var name: PoolInventory.Name
         var bytes: UInt64
@@ -304,7 +308,8 @@ final class BufferStorage: Sendable {
             throw PoolFault(.noBuffer, "buffer \(name)", "is not in pool \(pool)")
         }
         return Anchor(
-            descriptor: try folder.openData(name), pool: pool, name: name, bytes: buffer.bytes,
+            descriptor: try folder.openData(name), path: buffer.striped, stage: buffer.stage, pool: pool, name: name,
+            bytes: buffer.bytes,
             inodes: folder.driver.limitsInodes ? buffer.inodes : 0)
     }
 

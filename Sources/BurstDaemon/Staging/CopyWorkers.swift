@@ -16,6 +16,8 @@ final class CopyWorkers: Sendable {
         var pidfd: Int32?
         var input: Int32?
         var isStopped = false
+        /// It has other programs under it, here or on other hosts.
+        var leads = false
     }
 
     /// An order, and where the persistent buffers are that it names.
@@ -40,6 +42,7 @@ final class CopyWorkers: Sendable {
     private let storage: BufferStorage
     private let folder: String
     private let tell: @Sendable (StagerEvent) -> Void
+    private let log: @Sendable (StagerLogLine) -> Void
     private let state = Mutex(State())
     private let clock: DaemonClock
 
@@ -49,13 +52,14 @@ final class CopyWorkers: Sendable {
     ///   - tell: takes `workerProgress` and `workerEnded`.
     init(
         program: String, storage: BufferStorage, folder: String, clock: DaemonClock,
-        tell: @escaping @Sendable (StagerEvent) -> Void
+        tell: @escaping @Sendable (StagerEvent) -> Void, log: @escaping @Sendable (StagerLogLine) -> Void
     ) throws(StateFault) {
         self.program = program
         self.storage = storage
         self.folder = folder
         self.clock = clock
         self.tell = tell
+        self.log = log
         try Folders.make(folder, mode: 0o711)
         try Folders.make(folder + "/journals", mode: 0o700)
         try Folders.make(folder + "/workers", mode: 0o700)
@@ -66,26 +70,33 @@ final class CopyWorkers: Sendable {
     // MARK: Earlier lives
 
     /// Ends the workers that an earlier life of the daemon left: what they did stands in their journals, and others go
-    /// on from there.
+    /// on from there. Those that lead others end these first.
     func endLeftovers() {
-        for name in JobFiles.names(in: folder + "/workers") {
-            let path = folder + "/workers/" + name
-            if let process = Self.process(path), bb_process_start(process.pid) == process.start {
-                kill(process.pid, SIGKILL)
-                let until = clock.monotonic() + Int64(StagingLimits.leftoverSeconds) * 1000
-                while bb_process_start(process.pid) == process.start, clock.monotonic() < until { usleep(5000) }
-            }
-            unlink(path)
+        let names = JobFiles.names(in: folder + "/workers")
+        let left = names.compactMap { Self.process("\(folder)/workers/\($0)") }
+        for process in left where bb_process_start(process.pid) == process.start {
+            kill(process.pid, process.leads ? SIGTERM : SIGKILL)
         }
+        let until = clock.monotonic() + Int64(StagingLimits.leftoverSeconds) * 1000
+        let patience = clock.monotonic() + StagingLimits.leaderStopMilliseconds
+        for process in left {
+            while bb_process_start(process.pid) == process.start, clock.monotonic() < until {
+                if process.leads, clock.monotonic() >= patience { kill(process.pid, SIGKILL) }
+                usleep(5000)
+            }
+        }
+        for name in names { unlink("\(folder)/workers/\(name)") }
     }
 
-    private static func process(_ path: String) -> (pid: pid_t, start: UInt64)? {
+    private static let leader = "leads"
+
+    private static func process(_ path: String) -> (pid: pid_t, start: UInt64, leads: Bool)? {
         guard let bytes = try? JobFiles.read(path, bytesMax: 128, followsLinks: false) else { return nil }
         let words = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-        guard words.count == 2, let pid = pid_t(words[0]), pid > 1, let start = UInt64(words[1]), start > 0 else {
+        guard words.count >= 2, let pid = pid_t(words[0]), pid > 1, let start = UInt64(words[1]), start > 0 else {
             return nil
         }
-        return (pid, start)
+        return (pid, start, words.count > 2 && words[2] == leader)
     }
 
     /// What is kept for a session's copies goes with the session.
@@ -129,17 +140,19 @@ final class CopyWorkers: Sendable {
         }
     }
 
-    /// SIGTERM, and SIGKILL a second later. One that is not there has told its end, or will.
+    /// SIGTERM, and SIGKILL a second later, or more where others have to be ended first. One that is not there has told
+    /// its end, or will.
     func stop(_ worker: WorkerID) {
-        let pidfd = state.withLock { state -> Int32? in
+        let (pidfd, leads) = state.withLock { state -> (Int32?, Bool) in
             state.workers[worker]?.isStopped = true
-            return state.workers[worker]?.pidfd.map { dup($0) }
+            return (state.workers[worker]?.pidfd.map { dup($0) }, state.workers[worker]?.leads ?? false)
         }
         guard let pidfd, pidfd >= 0 else { return }
+        let patience = leads ? StagingLimits.leaderStopMilliseconds : StagingLimits.workerStopMilliseconds
         bb_pidfd_signal(pidfd, SIGTERM)
         OwnThread.start {
             var ended = pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)
-            if poll(&ended, 1, 1000) == 0 { bb_pidfd_signal(pidfd, SIGKILL) }
+            if poll(&ended, 1, Int32(patience)) == 0 { bb_pidfd_signal(pidfd, SIGKILL) }
             close(pidfd)
         }
     }
@@ -244,17 +257,28 @@ final class CopyWorkers: Sendable {
     }
 
     private func order(
-        _ order: WorkerOrder, _ run: CopyRuns.Run, _ anchor: BufferStorage.Anchor
+        _ order: WorkerOrder, _ run: CopyRuns.Run, _ index: Int, _ anchor: BufferStorage.Anchor
     ) -> [String] {
         let settings = storage.settings(of: anchor.pool)
         let active = state.withLock { $0.workers.values.count { $0.pool == anchor.pool && $0.input != nil } } + 1
         let rate = Self.rate(order.throttle, settings, active)
         var lines = [
             "token \(order.session.number)", "generation \(order.key.generation)",
-            "phase \(order.direction == .stageIn ? "stage-in" : "stage-out")", "buffer-fd 3", "journal-fd 4",
-            "report-fd 5", "bytes-per-second \(rate.bytes)", "files-per-second \(rate.files)",
+            "phase \(order.direction == .stageIn ? "stage-in" : "stage-out")", "journal-fd 4", "report-fd 5",
+            "verify \(settings?.staging.verify.rawValue ?? StagingSettings().verify.rawValue)",
+            "bytes-per-second \(rate.bytes)", "files-per-second \(rate.files)",
         ]
         if let threads = settings?.threads { lines.append("threads \(threads)") }
+        if settings?.staging.leads == true {
+            lines.append("buffer \(CopyRuns.escaped(Array(anchor.path.utf8)))")
+        } else {
+            lines.append("buffer-fd 3")
+        }
+        let parts = "\(anchor.stage)/parts.\(order.session.number).\(order.direction.rawValue).\(index)"
+        // What hosts did counts, also where hosts are not wanted any more.
+        if settings.map({ $0.staging.nodes > 1 }) ?? false || access(parts + "/cut", F_OK) == 0 {
+            lines.append("parts \(CopyRuns.escaped(Array(parts.utf8)))")
+        }
         if order.direction == .stageIn {
             lines.append("capacity \(anchor.bytes)")
             if anchor.inodes > 0 { lines.append("inodes \(anchor.inodes)") }
@@ -288,7 +312,8 @@ final class CopyWorkers: Sendable {
         }
         defer { close(outputs[0]) }
         var pid: pid_t = 0
-        let error = spawn(order, inputs[0], outputs[1], [anchor.descriptor, journal, report], &pid)
+        let staging = storage.settings(of: anchor.pool)?.staging ?? StagingSettings()
+        let error = spawn(order, staging, inputs[0], outputs[1], [anchor.descriptor, journal, report], &pid)
         // A worker that ends before it has read its order must not be waited for.
         close(inputs[0])
         close(outputs[1])
@@ -297,17 +322,18 @@ final class CopyWorkers: Sendable {
             return failed("burst-stage", error)
         }
         let record = "\(folder)/workers/\(order.worker.number)"
-        Self.note(record, "\(pid) \(bb_process_start(pid))\n")
+        Self.note(record, "\(pid) \(bb_process_start(pid))\(staging.leads ? " " + Self.leader : "")\n")
         let pidfd = bb_pidfd_open(pid)
-        Self.say(self.order(order, run, anchor).joined(separator: "\n") + "\n", to: inputs[1])
+        Self.say(self.order(order, run, index, anchor).joined(separator: "\n") + "\n", to: inputs[1])
         let isStopped = state.withLock { state in
             state.workers[order.worker]?.pidfd = pidfd
             state.workers[order.worker]?.input = inputs[1]
+            state.workers[order.worker]?.leads = staging.leads
             return state.workers[order.worker]?.isStopped ?? true
         }
         if isStopped { bb_pidfd_signal(pidfd, SIGTERM) }
         share(anchor.pool)
-        let last = listen(order.worker, outputs[0], anchor, earlier: earlier, isLast: isLast)
+        let last = listen(order, outputs[0], anchor, earlier: earlier, isLast: isLast)
         state.withLock { state in
             state.workers[order.worker]?.input = nil
             state.workers[order.worker]?.pidfd = nil
@@ -325,13 +351,15 @@ final class CopyWorkers: Sendable {
     }
 
     private func spawn(
-        _ order: WorkerOrder, _ input: Int32, _ output: Int32, _ files: [Int32], _ pid: inout pid_t
+        _ order: WorkerOrder, _ staging: StagingSettings, _ input: Int32, _ output: Int32, _ files: [Int32],
+        _ pid: inout pid_t
     ) -> Int32 {
         var words = [program]
         if geteuid() == 0 {
             words += ["--uid", "\(order.owner.uid)", "--gid", "\(order.owner.gid)"]
             words += ["--groups", order.owner.groups.sorted().map(String.init).joined(separator: ",")]
         }
+        words += staging.arguments
         let sink = Glibc.open("/dev/null", O_WRONLY | O_CLOEXEC)
         guard sink >= 0 else { return errno }
         defer { close(sink) }
@@ -350,7 +378,7 @@ final class CopyWorkers: Sendable {
     /// Reads what the worker says until it says no more.
     /// - Returns: its last line.
     private func listen(
-        _ worker: WorkerID, _ output: Int32, _ anchor: BufferStorage.Anchor, earlier: ProgressReport, isLast: Bool
+        _ order: WorkerOrder, _ output: Int32, _ anchor: BufferStorage.Anchor, earlier: ProgressReport, isLast: Bool
     ) -> WorkerLine? {
         var kept: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 16 << 10)
@@ -364,6 +392,11 @@ final class CopyWorkers: Sendable {
             kept += block[..<count]
             while let end = kept.firstIndex(of: UInt8(ascii: "\n")) {
                 if let line = WorkerLine.read(kept[..<end]) {
+                    if let note = line.note {
+                        log(StagerLogLine(level: .notice, session: order.session, token: order.key.token, text: note))
+                        kept.removeFirst(end + 1)
+                        continue
+                    }
                     last = line
                     if line.result == nil {
                         if clock.monotonic() - usageAt >= StagingLimits.usageMilliseconds {
@@ -372,7 +405,7 @@ final class CopyWorkers: Sendable {
                         }
                         var report = line.report.adding(earlier, isLast: isLast)
                         report.add(usage)
-                        tell(.workerProgress(worker, report))
+                        tell(.workerProgress(order.worker, report))
                     }
                 }
                 kept.removeFirst(end + 1)
@@ -435,5 +468,33 @@ extension ProgressReport {
         quotaLimit = usage.bytesMax
         inodeUsed = usage.inodes
         inodeLimit = usage.inodesMax
+    }
+}
+
+extension StagingSettings {
+    /// Whether a worker has other programs under it, which find the buffer by its path.
+    fileprivate var leads: Bool { nodes > 1 || copier != .own }
+
+    /// Of burst-stage.
+    fileprivate var arguments: [String] {
+        var words: [String] = []
+        func add(_ key: String, _ value: String?) { if let value { words += [key, value] } }
+        if nice > 0 { add("--nice", "\(nice)") }
+        if ioClass != .none { add("--io-class", ioClass.rawValue) }
+        if leads { add("--slurm-conf", slurmConf) }
+        if copier != .own {
+            add("--copier", copier.rawValue)
+            add("--copier-path", copierPath)
+            for word in copierOptions { add("--copier-option", word) }
+            for word in launcher { add("--launcher-word", word) }
+        } else if nodes > 1 {
+            add("--nodes", "\(nodes)")
+            add("--nodes-from", "\(nodesFrom)")
+            add("--nodes-refused", nodesRefused.rawValue)
+            add("--nodes-wait", "\(nodesWaitSeconds)")
+            add("--srun", srun)
+            for word in srunOptions { add("--srun-option", word) }
+        }
+        return words
     }
 }

@@ -4,6 +4,7 @@ import BurstPools
 import BurstSources
 import BurstStager
 package import BurstWire
+import CSys
 internal import Synchronization
 
 /// The stager within a daemon: its loop, its pools, its copies. `dw_wlm_cli`, `dwstat` and `burst` ask it over the
@@ -89,7 +90,7 @@ package final class StagerService: Sendable {
             mountFolder: settings.mountFolder, host: settings.host, clock: clock, log: { log(Self.line($0)) })
         workers = try CopyWorkers(
             program: options.program, storage: storage, folder: options.state + "/stager", clock: clock,
-            tell: { [inbox] in inbox.add(.event($0)) })
+            tell: { [inbox] in inbox.add(.event($0)) }, log: { log(Self.line($0)) })
         parts = Parts(
             store: store, files: try StagerFiles(socket: options.socket, zone: .system), clock: clock, log: log,
             kitchen: kitchen,
@@ -116,6 +117,9 @@ package final class StagerService: Sendable {
     /// no job where it got no answer.
     package func start() async throws(StateFault) {
         let recovered = try parts.store.recoverStager()
+        if bb_landlock_version() < 2 {
+            parts.log(HookLogLine(.debug, "stager: no Landlock here: only their user's rights bind copies"))
+        }
         workers.endLeftovers()
         for token in parts.files.tokensWithPaths where !recovered.sessions.contains(where: { $0.token == token }) {
             parts.files.removePaths(token)

@@ -6,6 +6,9 @@ enum StagingLimits {
     static let removalThreads = 2
     /// Copies at once; more wait.
     static let workersMax = 64
+    /// Milliseconds between SIGTERM and SIGKILL for a worker; for one that has others to end before it.
+    static let workerStopMilliseconds: Int64 = 1000
+    static let leaderStopMilliseconds: Int64 = 2500
     /// Bytes of a line that a worker says.
     static let workerLineBytesMax = 64 << 10
     /// Events that are decided on in one go.

@@ -18,6 +18,8 @@ struct WorkerLine: Decodable {
     /// Only in the last line.
     var result: String?
     var message: String?
+    /// In a line of its own, which tells of no progress.
+    var note: String?
     var failed: UInt64?
     var plan_complete: Bool?
     var files_total: UInt64?

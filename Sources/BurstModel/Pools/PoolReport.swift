@@ -14,11 +14,12 @@ package struct PoolReport: Hashable, Sendable {
     /// What the file system below has left, bytes.
     package var fileSystemFree: UInt64?
     package var leaks: [Leak]
+    package var staging: StagingSettings
 
     package init(
         name: String, path: String, granularity: UInt64, driver: PoolDriver? = nil, account: PoolAccount? = nil,
         buffers: Int = 0, quarantinedBuffers: Int = 0, fileSystemFree: UInt64? = nil, faults: [String] = [],
-        leaks: [Leak] = []
+        leaks: [Leak] = [], staging: StagingSettings = StagingSettings()
     ) {
         self.name = name
         self.path = path
@@ -30,6 +31,7 @@ package struct PoolReport: Hashable, Sendable {
         self.fileSystemFree = fileSystemFree
         self.faults = faults
         self.leaks = leaks
+        self.staging = staging
     }
 
     package var isUsable: Bool { faults.isEmpty && account != nil }
@@ -42,7 +44,10 @@ package enum PoolText {
     /// A table, columns as wide as their widest cell, with a line break at the end.
     package static func list(_ pools: [PoolReport]) -> String {
         var rows: [[String]] = [
-            ["POOL", "DRIVER", "LIMIT", "GRANULARITY", "QUANTITY", "USED", "QUARANTINE", "FREE", "BUFFERS", "PATH"]
+            [
+                "POOL", "DRIVER", "LIMIT", "GRANULARITY", "QUANTITY", "USED", "QUARANTINE", "FREE", "BUFFERS", "VERIFY",
+                "PATH",
+            ]
         ]
         for pool in pools {
             func amount(_ granules: UInt64?) -> String {
@@ -55,10 +60,11 @@ package enum PoolText {
                 pool.name, pool.driver?.rawValue ?? "-", pool.driver.map { $0.isHard ? "hard" : "soft" } ?? "-",
                 size(pool.granularity), amount(account?.quantity), amount(account?.live),
                 amount(account?.quarantined), pool.isUsable ? amount(account?.free) : "unusable",
-                account == nil ? "-" : String(pool.buffers), plain(pool.path),
+                account == nil ? "-" : String(pool.buffers),
+                pool.staging.verify.rawValue, plain(pool.path),
             ])
         }
-        let sides: [Side] = [.left, .left, .left, .right, .right, .right, .right, .right, .right, .left]
+        let sides: [Side] = [.left, .left, .left, .right, .right, .right, .right, .right, .right, .left, .left]
         return table(rows, sides)
     }
 
@@ -102,6 +108,9 @@ package enum PoolText {
                 writer.field("buffers", pool.buffers)
                 writer.field("quarantined_buffers", pool.quarantinedBuffers)
                 writer.field("file_system_free_bytes", pool.fileSystemFree)
+                writer.field("copier", pool.staging.copier.rawValue)
+                writer.field("verify", pool.staging.verify.rawValue)
+                writer.field("nodes", pool.staging.nodes)
                 writer.array("faults", pool.faults)
                 writer.objects("leaks", pool.leaks) { writer, leak in
                     writer.field("class", leak.kind.rawValue)

@@ -63,11 +63,12 @@ package struct PoolSettings: Hashable, Sendable {
     /// How fast all sessions of the pool together copy, at most; nil: no limit.
     package var bytesPerSecond: UInt64?
     package var filesPerSecond: UInt64?
+    package var staging: StagingSettings
 
     package init(
         name: String, path: String, granularity: UInt64, quantity: Quantity, driver: PoolDriver? = nil,
         image: Image = .ext4, bytesPerInode: UInt64 = 16 << 10, metadataReservePercent: Int = 5, threads: Int? = nil,
-        bytesPerSecond: UInt64? = nil, filesPerSecond: UInt64? = nil
+        bytesPerSecond: UInt64? = nil, filesPerSecond: UInt64? = nil, staging: StagingSettings = StagingSettings()
     ) {
         self.name = name
         self.path = path
@@ -80,6 +81,7 @@ package struct PoolSettings: Hashable, Sendable {
         self.threads = threads
         self.bytesPerSecond = bytesPerSecond
         self.filesPerSecond = filesPerSecond
+        self.staging = staging
     }
 }
 

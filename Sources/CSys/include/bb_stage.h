@@ -12,6 +12,16 @@
 /// `changes_ids` 0: an ordinary user stays who he is.
 int bb_become(int changes_ids, uid_t uid, gid_t gid, const gid_t *groups, size_t count);
 
+/// The version of Landlock that the kernel has; 0: none.
+int bb_landlock_version(void);
+/// From now on this thread, and those it starts, may change files only below `writable`, and read them only below those
+/// and `readable`, unless `readables` is negative. All are descriptors, O_PATH will do; a file may be `readable`.
+/// What is open already stays so. Needs version 2; the thread cannot gain privileges any more.
+int bb_confine(const int *readable, int readables, const int *writable, int writables);
+
+/// O_PATH and O_CLOEXEC: something to name it by, whoever may read it.
+int bb_open_place(const char *path);
+
 /// openat2 beneath `directory`: no step leaves it, no magic link is followed, O_CLOEXEC. Without openat2 (before Linux
 /// 5.6) it goes step by step and refuses symbolic links and `..`.
 int bb_open_beneath(int directory, const char *path, int flags, mode_t mode);
