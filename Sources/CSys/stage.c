@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -145,6 +146,23 @@ int bb_allocate(int fd, int64_t size) { return fallocate(fd, FALLOC_FL_KEEP_SIZE
 
 void bb_drop_cache(int fd, int64_t offset, int64_t count) {
     (void)posix_fadvise(fd, offset, count, POSIX_FADV_DONTNEED);
+}
+
+int bb_is_cached(int fd, int64_t offset) {
+    char byte;
+    struct iovec place = {.iov_base = &byte, .iov_len = 1};
+    ssize_t count = preadv2(fd, &place, 1, offset, RWF_NOWAIT);
+    return count >= 0 ? 1 : errno == EAGAIN ? 0 : -1;
+}
+
+void bb_begin_writing_range(int fd, int64_t offset, int64_t count) {
+    // Where a file system cannot, the sync does all of it.
+    (void)sync_file_range(fd, offset, count, SYNC_FILE_RANGE_WRITE);
+}
+
+void bb_wait_for_writing(int fd, int64_t offset, int64_t count) {
+    (void)sync_file_range(
+        fd, offset, count, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
 void bb_read_in_order(int fd) { (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); }
