@@ -187,7 +187,9 @@ final class CopyWorker {
             writing.add(at, next)
             at = next
         } while at < end
-        return isInline ? 0 : sum
+        guard isInline else { return sum }
+        run.progress.bytesVerified.wrappingAdd(Int(end - start), ordering: .relaxed)
+        return 0
     }
 
     /// What is in the target is what was read. A source that has changed is looked at in the end.
@@ -197,9 +199,8 @@ final class CopyWorker {
         holes: ByteCopy.Holes, drops: Bool = false
     ) throws(SystemFault) -> Bool {
         let there = try bytesOf.sum(of: target, like: source, from: start, to: end, holes: holes, drops: drops)
-        if there != sum, try isSame(source, status) { return false }
-        run.progress.bytesVerified.wrappingAdd(Int(end - start), ordering: .relaxed)
-        return true
+        if there == sum { return true }
+        return try !isSame(source, status)
     }
 
     func isSame(_ source: Int32, _ status: stat) throws(SystemFault) -> Bool {

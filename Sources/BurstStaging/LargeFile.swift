@@ -362,6 +362,7 @@ final class LargeFile: @unchecked Sendable {
         let isRight = try worker.isRight(
             sum, work.source, work.target, work.status, from: start, to: end, holes: work.holes, drops: true)
         guard isRight else { throw .damaged }
+        worker.run.progress.bytesVerified.wrappingAdd(Int(end - start), ordering: .relaxed)
         try noteWhole(part, work, worker)
     }
 
@@ -406,7 +407,7 @@ final class LargeFile: @unchecked Sendable {
             guard renameat(work.folder, run.temporaries.name(work.number), work.folder, targetName) == 0 else {
                 throw SystemFault("rename")
             }
-            if run.syncs { _ = try check(fsync(work.folder), "fsync") }
+            try run.syncDirectories([work.folder])
             guard run.note(.done([work.key])) else { throw SystemFault.cancelled }
             close(keepsTemporary: true, worker)
             run.degrade(directory, name, target: targetName, degraded)
