@@ -91,9 +91,12 @@ let package = Package(
         module("BurstSteps", "CSys"),
         module("BurstPools", "BurstModel", "CSys"),
         // Moves data as the job's user. No Foundation and no package of others: it starts often, and before its first
-        // statement there is no thread.
+        // statement there is no thread. Swift's library is in the program: to look it up took as long as a clone of a
+        // large file.
         module("BurstStaging", "CSys"),
-        program("burst-stage", "BurstStaging"),
+        .executableTarget(
+            name: "burst-stage", dependencies: ["BurstStaging"], swiftSettings: settings,
+            linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"])]),
         // C alone, and linked with nothing: one of them starts with every batch script, and Swift's library, which
         // would be linked else, triples what that costs.
         .executableTarget(
@@ -180,7 +183,7 @@ let package = Package(
         .executableTarget(
             name: "pool-probe", dependencies: ["BurstPools", "BurstModel"], path: "Tests/pool-probe",
             swiftSettings: settings),
-        tests("StagingTests", "BurstStaging", "BurstTestSupport", "CSys", "burst-stage"),
+        tests("StagingTests", "BurstStaging", "BurstTestSupport", "CSys"),
         tests(
             "StoreTests", "BurstStore", "BurstEngine", "BurstStager", "BurstModel", "BurstTestSupport", "store-probe",
             grdb,
@@ -196,18 +199,17 @@ let package = Package(
             swiftSettings: settings),
         tests(
             "StagerEndToEndTests", "BurstClient", "BurstWire", "BurstTestSupport", "CSys", "burst", "burstd",
-            "burst-stage", "burst-scriptd", "burst-stepd", "daemon-probe"),
+            "burst-scriptd", "burst-stepd", "daemon-probe"),
         tests("WireTests", "BurstWire"),
-        // They run dw_wlm_cli and dwstat, but must not depend on them: a bundle of tests is linked as all of its
-        // programs are.
+        // Tests run dw_wlm_cli, dwstat and burst-stage, but must not depend on them: a bundle of tests is linked as all
+        // of its programs are.
         tests("StageClientTests", "BurstStageClient", "BurstDataWarp", "BurstWire", "BurstTestSupport"),
         tests(
             "StagedSlurmTests", "BurstClient", "BurstWire", "BurstTestSupport", "CSys", "burst", "burstd",
-            "burst-scriptd", "burst-stepd", "burst-stage"),
+            "burst-scriptd", "burst-stepd"),
         tests("ReportsTests", "BurstReports", "BurstModel", "BurstScreen", "BurstStager", "BurstTestSupport"),
         tests(
-            "ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon",
-            "burst-stage"),
+            "ReferenceTests", "BurstSources", "BurstModel", "BurstScreen", "BurstTestSupport", "burstmon"),
         tests(
             "ScenarioTests", "BurstTestSupport", "burstd", "burst", "burst-scriptd", "burst-stepd",
             exclude: ["Scenarios"]),
@@ -216,7 +218,7 @@ let package = Package(
             "BurstTestSupport", "burst", "burstd", "burst-scriptd", "burst-stepd"),
         tests(
             "EndToEndTests", "BurstScreen", "BurstTestSupport", "burstmon", "burstd", "burst-scriptd", "burst-stepd",
-            "burst-stage", "burst"),
+            "burst"),
         tests("HooksTests", "BurstHooks", "BurstEngine", "BurstTestSupport", "burst-scriptd"),
         tests(
             "CommandsTests", "BurstCommands", "BurstEngine", "BurstWire", "BurstModel", "BurstStager",

@@ -15,9 +15,13 @@ extension StagingBench {
         var figure = EngineFigure(
             "S1", "one file of \(effort.largeMegabytes) MiB; cp -a --reflink=never", "MiB/s",
             .ratioAtLeast(isSingle ? 0.95 : 2))
-        figure.ours = times[0].rates(of: Double(effort.largeMegabytes))
-        figure.peer = times[1].rates(of: Double(effort.largeMegabytes))
+        figure.ours = times[0].seconds.rates(of: Double(effort.largeMegabytes))
+        figure.peer = times[1].seconds.rates(of: Double(effort.largeMegabytes))
         add(figure)
+        var processor = EngineFigure("S1", "the same: processor time, user and system", "s")
+        processor.ours = times[0].processor
+        processor.peer = times[1].processor
+        add(processor)
     }
 
     /// S2: the same where the file system clones: XFS in a file.
@@ -28,8 +32,8 @@ extension StagingBench {
         let times = try race([ours(), Self.cp("always")], source: source, rounds: effort.rounds, keeps: false)
         var figure = EngineFigure(
             "S2", "the same on XFS with reflinks; cp -a --reflink=always", "s", .ratioAtMost(1.1))
-        figure.ours = times[0]
-        figure.peer = times[1]
+        figure.ours = times[0].seconds
+        figure.peer = times[1].seconds
         add(figure)
     }
 
@@ -42,8 +46,8 @@ extension StagingBench {
         var figure = EngineFigure(
             "S3", "\(effort.smallFiles) files of 4 KiB; rsync -aHAXS", "files/s",
             .ratioAtLeast(processors >= 8 ? 3 : 1.5))
-        figure.ours = times[0].rates(of: Double(effort.smallFiles))
-        figure.peer = times[1].rates(of: Double(effort.smallFiles))
+        figure.ours = times[0].seconds.rates(of: Double(effort.smallFiles))
+        figure.peer = times[1].seconds.rates(of: Double(effort.smallFiles))
         add(figure)
     }
 
@@ -52,17 +56,17 @@ extension StagingBench {
         let source = try work.makeTree("many", small: effort.manyFiles, folders: 1000)
         defer { work.remove("many") }
         let dcp = parallelPeers.filter { $0.name.hasPrefix("dcp") }
-        var peaks = Samples()
-        let times = try race([ours()] + dcp, source: source, rounds: 1, keeps: true) { peaks.add($0) }
+        // Where there is no dcp, rsync gives the scale.
+        let peer = dcp.first ?? Self.rsync
+        let times = try race([ours(), peer], source: source, rounds: 1, keeps: true)
         var memory = EngineFigure(
             "S4", "\(effort.manyFiles) files of 4 KiB in 1000 folders: most resident memory", "MiB", .atMost(256))
-        memory.ours = peaks
+        memory.ours = times[0].memory
         add(memory)
         var speed = EngineFigure(
-            "S4", "the same: speed" + (dcp.first.map { "; \($0.name)" } ?? ""), "files/s",
-            dcp.isEmpty ? .none : .ratioAtLeast(0.8))
-        speed.ours = times[0].rates(of: Double(effort.manyFiles))
-        if times.count > 1 { speed.peer = times[1].rates(of: Double(effort.manyFiles)) }
+            "S4", "the same: speed; \(peer.name)", "files/s", dcp.isEmpty ? .none : .ratioAtLeast(0.8))
+        speed.ours = times[0].seconds.rates(of: Double(effort.manyFiles))
+        speed.peer = times[1].seconds.rates(of: Double(effort.manyFiles))
         add(speed)
     }
 
@@ -80,11 +84,14 @@ extension StagingBench {
         if parts.contains(.mixed) {
             let peers = [Self.cp("never")] + parallelPeers
             let times = try race([ours()] + peers, source: source, rounds: effort.rounds, keeps: false)
-            let best = times.indices.dropFirst().min { times[$0].median ?? 0 < times[$1].median ?? 0 } ?? 1
+            let best =
+                times.indices.dropFirst().min {
+                    times[$0].seconds.median ?? 0 < times[$1].seconds.median ?? 0
+                } ?? 1
             var figure = EngineFigure(
                 "S5", "\(tree); \(peers[best - 1].name), the best of \(peers.count)", "MiB/s", .ratioAtLeast(0.9))
-            figure.ours = times[0].rates(of: megabytes)
-            figure.peer = times[best].rates(of: megabytes)
+            figure.ours = times[0].seconds.rates(of: megabytes)
+            figure.peer = times[best].seconds.rates(of: megabytes)
             add(figure)
         }
         if parts.contains(.verify) {
@@ -93,8 +100,8 @@ extension StagingBench {
             for (index, most) in [(1, 1.15), (2, 2.2)] {
                 var figure = EngineFigure(
                     "S6", "\(levels[index].name); verify size", "s", .ratioAtMost(most))
-                figure.ours = times[index]
-                figure.peer = times[0]
+                figure.ours = times[index].seconds
+                figure.peer = times[0].seconds
                 add(figure)
             }
         }

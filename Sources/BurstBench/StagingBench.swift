@@ -4,9 +4,9 @@ import Glibc
 
 /// Measures burst-stage beside cp, rsync, fpsync and dcp, in turn and in one run (staging.md §5, S1 to S6).
 ///
-/// Every copy begins with a cold cache and ends when the file system is synced, both tools' alike. All copies are an
-/// ordinary user's. What is copied is kept until its part is over: ext4 passes over inodes that were freed within the
-/// last minutes, so that the copy after a removal would be slower than any other.
+/// Every copy begins with a cold cache, but for the programs themselves, and ends when the file system is synced, both
+/// tools' alike. All copies are an ordinary user's. What is copied is kept until its part is over: ext4 passes over
+/// inodes that were freed within the last minutes, so that the copy after a removal would be slower than any other.
 package final class StagingBench {
     /// How much is measured.
     package struct Effort: Sendable {
@@ -145,15 +145,22 @@ package final class StagingBench {
         return peers
     }
 
+    /// What copies took.
+    struct Times: Sendable {
+        /// Until the file system was synced.
+        var seconds = Samples()
+        /// Of processors, user and system; what the kernel writes later is not in it.
+        var processor = Samples()
+        /// The most that burst-stage had resident, MiB.
+        var memory = Samples()
+    }
+
     /// Copies `source` with each in turn, so many times; every other round the other way round.
-    /// - Parameters:
-    ///   - keeps: the copies stay until the end.
-    ///   - memory: told the most that burst-stage had resident, MiB.
-    /// - Returns: seconds of each.
+    /// - Parameter keeps: the copies stay until the end.
     func race(
-        _ copiers: [Copier], source: String, rounds: Int, keeps: Bool, memory: (Double) -> Void = { _ in }
-    ) throws(HarnessError) -> [Samples] {
-        var samples = [Samples](repeating: Samples(), count: copiers.count)
+        _ copiers: [Copier], source: String, rounds: Int, keeps: Bool
+    ) throws(HarnessError) -> [Times] {
+        var times = [Times](repeating: Times(), count: copiers.count)
         var copies: [String] = []
         defer { for copy in copies { work.remove(copy) } }
         for round in 0..<rounds {
@@ -161,18 +168,16 @@ package final class StagingBench {
             for (index, copier) in round % 2 == 0 ? all : all.reversed() {
                 let name = "copy\(round).\(index)"
                 copies.append(name)
-                let seconds = try time(copier, source: source, into: name, memory)
-                samples[index].add(seconds)
-                progress("\(copier.name): \(Figure.plain(seconds)) s")
+                try time(copier, source: source, into: name, &times[index])
                 if !keeps { work.remove(name) }
             }
         }
-        return samples
+        return times
     }
 
     private func time(
-        _ copier: Copier, source: String, into name: String, _ memory: (Double) -> Void
-    ) throws(HarnessError) -> Double {
+        _ copier: Copier, source: String, into name: String, _ times: inout Times
+    ) throws(HarnessError) {
         for folder in [name, "fpsync", "own"] {
             work.remove(folder)
             work.make(folder)
@@ -180,11 +185,13 @@ package final class StagingBench {
         let target = work.path(name) + "/in"
         work.make(name + "/in", when: copier.name.hasPrefix("fpsync"))
         try work.dropCaches()
-        var words = ["/usr/bin/setpriv", "--reuid", "\(Self.owner)", "--regid", "\(Self.owner)", "--clear-groups"]
-        words += copier.command(source, target)
-        if copier.settings != nil {
-            words = [stage, "--uid", "\(Self.owner)", "--gid", "\(Self.owner)", "--groups", "\(Self.owner)"]
+        let command = copier.settings == nil ? copier.command(source, target) : [stage]
+        let words =
+            ["/usr/bin/setpriv", "--reuid", "\(Self.owner)", "--regid", "\(Self.owner)", "--clear-groups"] + command
+        for program in [words[0], command[0]] {
+            _ = try? PipedProgram.run([program, "--version"], environment: ["PATH": "/usr/bin:/bin"], seconds: 30)
         }
+        let usedBefore = Processes.timeOfEnded
         let started = PseudoTerminal.now
         let program = try PipedProgram(
             words, environment: ["PATH": "/usr/bin:/bin", "HOME": work.path("own")], keepsInput: true)
@@ -208,7 +215,10 @@ package final class StagingBench {
         guard result.end == .exited(0) else {
             throw HarnessError("\(copier.name): \(result.errorText.suffix(300)) \(result.text.suffix(600))")
         }
-        if copier.settings != nil { memory(peak) }
-        return seconds
+        let processor = Processes.timeOfEnded - usedBefore
+        times.seconds.add(seconds)
+        times.processor.add(processor)
+        if copier.settings != nil { times.memory.add(peak) }
+        progress("\(copier.name): \(Figure.plain(seconds)) s, of processors \(Figure.plain(processor)) s")
     }
 }

@@ -15,6 +15,13 @@ extension Processes {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
+    /// Processor time of all processes that were started from here and have ended, user and system, in seconds.
+    static var timeOfEnded: Double {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage)
+        return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }
+    }
+
     /// How often its threads woke up: the times they gave the processor away by themselves.
     static func wakeUps(of pid: Int32) -> Int {
         names(in: "/proc/\(pid)/task").reduce(0) { sum, task in

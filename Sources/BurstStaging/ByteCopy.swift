@@ -77,11 +77,13 @@ struct ByteCopy: ~Copyable {
     }
 
     /// Copies from `start` to `end`, at most the source's size.
+    /// - Parameter before: the sum over what was read up to `start`.
     /// - Returns: the sum over what was read, holes left out; 0 where nothing is verified.
     mutating func copy(
-        _ source: Int32, _ target: Int32, from start: Int64, to end: Int64, holes: Holes, rules: Rules
+        _ source: Int32, _ target: Int32, from start: Int64, to end: Int64, after before: UInt32 = 0, holes: Holes,
+        rules: Rules
     ) throws(SystemFault) -> UInt32 {
-        var sum: UInt32 = 0
+        var sum = before
         guard holes == .reported else {
             try copyData(source, target, start, end, makesHoles: holes == .unknown, rules, &sum)
             return sum

@@ -112,20 +112,11 @@ final class CopyWorker {
                 if size >= Self.shownBytesMin { show(directory, name, size) }
                 defer { if size >= Self.shownBytesMin { hide() } }
                 let holes = ByteCopy.Holes(from, status)
-                let sum = try copyBytes(from, to, size, holes, isPlain)
-                try run.seam?(.copied, to)
-                if run.order.verify >= .inline {
-                    let there = try bytesOf.sum(of: to, like: from, from: 0, to: size, holes: holes, drops: false)
-                    if there != sum, try isSame(from, status) {
-                        guard !isPlain else { throw SystemFault.damaged }
-                        isPlain = true
-                        _ = try check(ftruncate(to, 0), "ftruncate")
-                        continue
-                    }
-                    // A file that is read back is counted then.
-                    if run.order.verify == .inline {
-                        run.progress.bytesVerified.wrappingAdd(Int(size), ordering: .relaxed)
-                    }
+                guard let sum = try copyBytes(from, to, status, holes, isPlain) else {
+                    guard !isPlain else { throw SystemFault.damaged }
+                    isPlain = true
+                    _ = try check(ftruncate(to, 0), "ftruncate")
+                    continue
                 }
                 let degraded = try metadata.apply(
                     status, from: from, to: to, group: directory.groupOfNew, mode: 0o600,
@@ -155,20 +146,61 @@ final class CopyWorker {
         }
     }
 
+    /// - Returns: as `copyStretches` does.
     private func copyBytes(
-        _ from: Int32, _ to: Int32, _ size: Int64, _ holes: ByteCopy.Holes, _ isPlain: Bool
-    ) throws(SystemFault) -> UInt32 {
-        guard size > 0 else { return 0 }
+        _ from: Int32, _ to: Int32, _ status: stat, _ holes: ByteCopy.Holes, _ isPlain: Bool
+    ) throws(SystemFault) -> UInt32? {
+        let size = Int64(status.st_size)
         if run.order.verify < .inline, !isPlain, size >= ByteCopy.fastBytesMin, try bytesOf.clone(from, to) {
             run.progress.bytesCloned.wrappingAdd(Int(size), ordering: .relaxed)
             run.progress.bytesMoved.wrappingAdd(Int(size), ordering: .relaxed)
+            try run.seam?(.copied, to)
             return 0
         }
-        let rules = ByteCopy.Rules(verify: run.order.verify, isPlain: isPlain)
-        let sum = try bytesOf.copy(from, to, from: 0, to: size, holes: holes, rules: rules)
         // A hole at the end.
         if holes != .none { _ = try check(ftruncate(to, off_t(size)), "ftruncate") }
-        return sum
+        return try copyStretches(from, to, status, from: 0, to: size, holes: holes, isPlain: isPlain)
+    }
+
+    /// What of a file is copied, verified inline and sent to the disk at once: it is verified while it is in the cache.
+    static let stretchBytes: Int64 = 8 << 20
+
+    /// Copies a file's bytes from `start` to `end`.
+    /// - Parameter behind: another descriptor of the target, for what waits for the disk; -1: nothing waits.
+    /// - Returns: the sum over what was read, 0 where it is of no further use. Nil: what is in the target is not what
+    ///   was read.
+    func copyStretches(
+        _ source: Int32, _ target: Int32, _ status: stat, from start: Int64, to end: Int64, holes: ByteCopy.Holes,
+        isPlain: Bool, behind: Int32 = -1
+    ) throws(SystemFault) -> UInt32? {
+        let rules = ByteCopy.Rules(verify: run.order.verify, isPlain: isPlain)
+        let isInline = run.order.verify == .inline
+        var writing = WriteBehind(source, target, behind, from: start, to: end, isUsed: run.syncs)
+        var sum: UInt32 = 0
+        var at = start
+        repeat {
+            let next = min(end, at + Self.stretchBytes)
+            sum = try bytesOf.copy(
+                source, target, from: at, to: next, after: isInline ? 0 : sum, holes: holes, rules: rules)
+            try run.seam?(.copied, target)
+            if isInline, try !isRight(sum, source, target, status, from: at, to: next, holes: holes) { return nil }
+            writing.add(at, next)
+            at = next
+        } while at < end
+        guard isInline else { return sum }
+        run.progress.bytesVerified.wrappingAdd(Int(end - start), ordering: .relaxed)
+        return 0
+    }
+
+    /// What is in the target is what was read. A source that has changed is looked at in the end.
+    /// - Parameter drops: it is read from the disk.
+    func isRight(
+        _ sum: UInt32, _ source: Int32, _ target: Int32, _ status: stat, from start: Int64, to end: Int64,
+        holes: ByteCopy.Holes, drops: Bool = false
+    ) throws(SystemFault) -> Bool {
+        let there = try bytesOf.sum(of: target, like: source, from: start, to: end, holes: holes, drops: drops)
+        if there == sum { return true }
+        return try !isSame(source, status)
     }
 
     func isSame(_ source: Int32, _ status: stat) throws(SystemFault) -> Bool {

@@ -19,6 +19,8 @@ final class LargeFile: @unchecked Sendable {
     private struct State {
         var source: Int32 = -1
         var target: Int32 = -1
+        /// The target once more. Who waits for the disk through it takes no failure away from a sync of `target`.
+        var behind: Int32 = -1
         /// The target's directory.
         var folder: Int32 = -1
         var number: UInt64 = 0
@@ -32,6 +34,8 @@ final class LargeFile: @unchecked Sendable {
         var running = 0
         /// Copied and not yet on the disk, with the sums of what was read.
         var unsynced: [(part: UInt32, sum: UInt32)] = []
+        /// On the disk and to be read back.
+        var unread: [(part: UInt32, sum: UInt32)] = []
         var isSyncing = false
         var isExhausted = false
         var isEnding = false
@@ -119,6 +123,7 @@ final class LargeFile: @unchecked Sendable {
             state.fault = nil
             state.done = []
             state.unsynced = []
+            state.unread = []
             state.isSyncing = false
             state.holes = ByteCopy.Holes(from, status)
             state.tries += 1
@@ -165,7 +170,21 @@ final class LargeFile: @unchecked Sendable {
             }
             guard run.note(.large(key, number: number)) else { throw SystemFault.cancelled }
         }
+        state.with { $0.behind = again(folder, run.temporaries.name($0.number), $0.target) }
         run.queue.activate(self)
+    }
+
+    /// Another descriptor of an open file; -1: not to be had.
+    private func again(_ folder: Int32, _ name: [CChar], _ file: Int32) -> Int32 {
+        let fd = bb_open_leaf(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0)
+        guard fd >= 0 else { return -1 }
+        var one = stat()
+        var other = stat()
+        if fstat(fd, &one) == 0, fstat(file, &other) == 0, one.st_ino == other.st_ino, one.st_dev == other.st_dev {
+            return fd
+        }
+        Glibc.close(fd)
+        return -1
     }
 
     /// An earlier life's temporary file.
@@ -193,11 +212,12 @@ final class LargeFile: @unchecked Sendable {
 
     private enum Step {
         case copy(UInt32, State)
+        case readBack(UInt32, UInt32, State)
         case nothing
         case end
     }
 
-    /// Copies the next part that nobody has taken, if there is one.
+    /// Reads back or copies the next part that nobody has taken, if there is one.
     func copyPart(_ worker: CopyWorker) {
         let run = worker.run
         switch nextPart(run) {
@@ -206,26 +226,32 @@ final class LargeFile: @unchecked Sendable {
             run.queue.retire(self)
             end(worker)
         case .copy(let part, let work):
-            var fault: SystemFault?
-            do throws(SystemFault) {
-                try copy(part, work, worker)
-            } catch {
-                fault = error
+            finish(worker) { () throws(SystemFault) in try copy(part, work, worker) }
+        case .readBack(let part, let sum, let work):
+            finish(worker) { () throws(SystemFault) in try readBack(part, sum, work, worker) }
+        }
+    }
+
+    private func finish(_ worker: CopyWorker, _ body: () throws(SystemFault) -> Void) {
+        var fault: SystemFault?
+        do throws(SystemFault) {
+            try body()
+        } catch {
+            fault = error
+        }
+        let isLast = state.with { state in
+            state.running -= 1
+            if let fault {
+                state.fault = state.fault ?? fault
+                state.isExhausted = true
             }
-            let isLast = state.with { state in
-                state.running -= 1
-                if let fault {
-                    state.fault = state.fault ?? fault
-                    state.isExhausted = true
-                }
-                guard state.isExhausted, state.running == 0, !state.isEnding else { return false }
-                state.isEnding = true
-                return true
-            }
-            if isLast {
-                run.queue.retire(self)
-                end(worker)
-            }
+            guard state.isExhausted, state.running == 0, !state.isEnding else { return false }
+            state.isEnding = true
+            return true
+        }
+        if isLast {
+            worker.run.queue.retire(self)
+            end(worker)
         }
     }
 
@@ -233,6 +259,11 @@ final class LargeFile: @unchecked Sendable {
         state.with { state in
             let size = Int64(state.status.st_size)
             if run.isStopping { state.isExhausted = true }
+            // First what is to be read back, so that all threads have a share in it.
+            if !state.isEnding, state.fault == nil, !run.isStopping, let next = state.unread.popLast() {
+                state.running += 1
+                return .readBack(next.part, next.sum, state)
+            }
             while !state.isExhausted {
                 let index = UInt32(state.next / partBytes)
                 let end = min(size, Int64(index + 1) * partBytes)
@@ -275,17 +306,15 @@ final class LargeFile: @unchecked Sendable {
         var sum: UInt32 = 0
         while true {
             do throws(SystemFault) {
-                let rules = ByteCopy.Rules(verify: run.order.verify, isPlain: isPlain)
-                sum = try worker.bytesOf.copy(
-                    work.source, work.target, from: start, to: end, holes: work.holes, rules: rules)
-                try run.seam?(.copied, work.target)
-                // Read back it is once it is on the disk.
-                if run.order.verify == .inline, try !isRight(part, sum, work, worker) {
-                    guard !isPlain else { throw SystemFault.damaged }
-                    isPlain = true
-                    continue
+                let copied = try worker.copyStretches(
+                    work.source, work.target, work.status, from: start, to: end, holes: work.holes,
+                    isPlain: isPlain, behind: work.behind)
+                if let copied {
+                    sum = copied
+                    break
                 }
-                break
+                guard !isPlain else { throw SystemFault.damaged }
+                isPlain = true
             } catch {
                 guard run.waits(afterTry: attempt, error) else { throw error }
                 attempt += 1
@@ -293,20 +322,6 @@ final class LargeFile: @unchecked Sendable {
         }
         // A sync that fails tells nothing of which part is lost: then all of the file is copied again.
         try noteCopied(part, sum, work, worker)
-    }
-
-    /// What is in the target is what was read. A source that has changed is looked at in the end.
-    private func isRight(
-        _ part: UInt32, _ sum: UInt32, _ work: State, _ worker: CopyWorker
-    ) throws(SystemFault) -> Bool {
-        let start = Int64(part) * partBytes
-        let end = start + length(of: part, Int64(work.status.st_size))
-        let there = try worker.bytesOf.sum(
-            of: work.target, like: work.source, from: start, to: end, holes: work.holes,
-            drops: worker.run.order.verify == .readback)
-        if there != sum, try worker.isSame(work.source, work.status) { return false }
-        worker.run.progress.bytesVerified.wrappingAdd(Int(end - start), ordering: .relaxed)
-        return true
     }
 
     /// One sync is for several parts, and one thread does it while the others go on: each sync holds up all writes.
@@ -335,19 +350,36 @@ final class LargeFile: @unchecked Sendable {
             _ = try check(fdatasync(work.target), "fdatasync")
             try run.seam?(.synced, work.target)
         }
-        for (part, sum) in parts {
-            if run.order.verify == .readback, try !isRight(part, sum, work, worker) {
-                throw SystemFault.damaged
-            }
-            guard run.note(.part(work.key, index: part)) else { throw .cancelled }
-            let bytes = Int(length(of: part, Int64(work.status.st_size)))
-            state.with { state in
-                state.done.insert(part)
-                state.inParts += bytes
-                state.work += share(bytes)
-            }
-            run.progress.workInParts.wrappingAdd(share(bytes), ordering: .relaxed)
+        if run.order.verify == .readback { return state.with { $0.unread += parts } }
+        for (part, _) in parts { try noteWhole(part, work, worker) }
+    }
+
+    private func readBack(
+        _ part: UInt32, _ sum: UInt32, _ work: State, _ worker: CopyWorker
+    ) throws(SystemFault) {
+        let start = Int64(part) * partBytes
+        let end = start + length(of: part, Int64(work.status.st_size))
+        let isRight = try worker.isRight(
+            sum, work.source, work.target, work.status, from: start, to: end, holes: work.holes, drops: true)
+        guard isRight else { throw .damaged }
+        worker.run.progress.bytesVerified.wrappingAdd(Int(end - start), ordering: .relaxed)
+        try noteWhole(part, work, worker)
+    }
+
+    /// A part is on the disk, and right as far as it was to be verified.
+    private func noteWhole(_ part: UInt32, _ work: State, _ worker: CopyWorker) throws(SystemFault) {
+        let run = worker.run
+        let bytes = length(of: part, Int64(work.status.st_size))
+        // What was not waited for is on the disk by now, and may have been read back.
+        if run.syncs { bb_drop_cache(work.target, Int64(part) * partBytes, bytes) }
+        guard run.note(.part(work.key, index: part)) else { throw .cancelled }
+        let share = share(Int(bytes))
+        state.with { state in
+            state.done.insert(part)
+            state.inParts += Int(bytes)
+            state.work += share
         }
+        run.progress.workInParts.wrappingAdd(share, ordering: .relaxed)
     }
 
     // MARK: End
@@ -360,6 +392,11 @@ final class LargeFile: @unchecked Sendable {
             if run.isStopping { throw SystemFault.cancelled }
             if let fault = work.fault { throw fault }
             if !work.unsynced.isEmpty { try noteDone(work.unsynced, work, worker) }
+            let unread = state.with { state in
+                defer { state.unread = [] }
+                return state.unread
+            }
+            for (part, sum) in unread { try readBack(part, sum, work, worker) }
             let group = directory.groupOfNew
             let degraded = try worker.metadata.apply(
                 work.status, from: work.source, to: work.target, group: group, mode: 0o600,
@@ -370,7 +407,7 @@ final class LargeFile: @unchecked Sendable {
             guard renameat(work.folder, run.temporaries.name(work.number), work.folder, targetName) == 0 else {
                 throw SystemFault("rename")
             }
-            if run.syncs { _ = try check(fsync(work.folder), "fsync") }
+            try run.syncDirectories([work.folder])
             guard run.note(.done([work.key])) else { throw SystemFault.cancelled }
             close(keepsTemporary: true, worker)
             run.degrade(directory, name, target: targetName, degraded)
@@ -399,7 +436,9 @@ final class LargeFile: @unchecked Sendable {
                 Glibc.close(state.target)
                 if !keepsTemporary { unlinkat(state.folder, worker.run.temporaries.name(state.number), 0) }
             }
+            if state.behind >= 0 { Glibc.close(state.behind) }
             worker.run.progress.workInParts.wrappingSubtract(state.work, ordering: .relaxed)
+            state.behind = -1
             state.inParts = 0
             state.work = 0
             state.source = -1

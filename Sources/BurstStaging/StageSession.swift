@@ -124,7 +124,8 @@ package struct StageSession {
         let waker = bb_waker_open()
         guard waker >= 0 else { throw Refusal(text: "eventfd: \(SystemFault("eventfd").shown)") }
         let left = Guarded(threads + 1)
-        let anchors = Anchors(buffer: buffer, syncs: run.syncs)
+        // Where one sync is for all, it comes before anything is called done.
+        let anchors = Anchors(buffer: buffer, syncs: run.syncs && run.bufferSync == nil)
         @Sendable func ended() {
             if left.with({
                 $0 -= 1; return $0 == 0

@@ -162,6 +162,7 @@ import Testing
         let places: [(String, Int64, [Int64])] = [
             ("terabyte", 1 << 40, [1 << 20, 1 << 30, (1 << 39) + 12345]), ("all-hole", 1 << 33, []),
             ("small", 100_000, [50_000]), ("tail", 10 << 20, [0]), ("over-a-part", 300 << 20, [(64 << 20) - 5000]),
+            ("over-a-stretch", 40 << 20, [(8 << 20) - 5000, 20 << 20]),
         ]
         for (name, size, data) in places {
             let path = "\(bench.source)/\(name)"

@@ -81,6 +81,27 @@ import Testing
         #expect(try TreeHash(of: bench.target).differences(from: source) == [])
     }
 
+    /// What is verified while it is in the cache is a stretch of 8 MiB, of a whole file or of a part.
+    @Test(arguments: ["", "large-bytes 16000000\npart-bytes 16777216"])
+    func aFlippedBitInALaterStretchIsFoundAndMended(settings: String) throws {
+        let bench = try StageBench(isOurs: true)
+        bench.makeFile("\(bench.source)/file", StageBench.content(20_000_000, seed: 1))
+        let calls = Atomic<Int>(0)
+        let result = try run(bench, "verify inline", "threads 1", settings) { at, fd in
+            guard at == .copied, calls.wrappingAdd(1, ordering: .relaxed).oldValue == 1 else { return }
+            var byte: UInt8 = 0
+            pread(fd, &byte, 1, (8 << 20) + 77)
+            byte ^= 4
+            pwrite(fd, &byte, 1, (8 << 20) + 77)
+        }
+        // Two stretches, and then all three.
+        #expect(calls.load(ordering: .relaxed) == 5)
+        #expect(result.exit == .complete)
+        #expect(result.last["bytes_verified"].number == 20_000_000)
+        let source = try TreeHash(of: bench.source)
+        #expect(try TreeHash(of: bench.target).differences(from: source) == [])
+    }
+
     @Test(arguments: [("inline", StageMoment.copied), ("readback", StageMoment.synced)])
     func damageThatStaysIsAFailure(verify: String, moment: StageMoment) throws {
         let bench = try StageBench(isOurs: true)

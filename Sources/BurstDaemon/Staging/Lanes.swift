@@ -68,7 +68,8 @@ final class Lanes<Key: Hashable & Sendable>: Sendable {
             if state.first < state.waiting.count, !state.isClosed {
                 let next = state.waiting[state.first]
                 state.first += 1
-                if state.first > 1024, state.first * 2 > state.waiting.count {
+                // What is done must not be kept; and what is taken from the front moves all that is behind.
+                if state.first == state.waiting.count || state.first > 1024 {
                     state.waiting.removeFirst(state.first)
                     state.first = 0
                 }

@@ -43,6 +43,12 @@ int64_t bb_seek_hole(int fd, int64_t offset);
 int bb_allocate(int fd, int64_t size);
 /// Has the kernel forget a file's clean pages.
 void bb_drop_cache(int fd, int64_t offset, int64_t count);
+/// 1 where the byte can be had without the disk; 0 where it cannot, -1 where nobody can tell.
+int bb_is_cached(int fd, int64_t offset);
+/// Has the kernel begin to write what is dirty, and does not wait for it.
+void bb_begin_writing_range(int fd, int64_t offset, int64_t count);
+/// Waits until that is written. What could not be is told by the next sync of every other descriptor, not by this one.
+void bb_wait_for_writing(int fd, int64_t offset, int64_t count);
 /// Has the kernel read ahead as far as it does.
 void bb_read_in_order(int fd);
 
