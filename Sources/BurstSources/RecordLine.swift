@@ -143,7 +143,7 @@ enum RecordLine {
         guard let started = object.string("started_at").flatMap({ Timestamp(rfc3339: $0) }) else {
             throw Damage("started_at is missing or is no time")
         }
-        guard let offset = object.integer("utc_offset_seconds"), abs(offset) <= 86_400 else {
+        guard let offset = object.integer("utc_offset_seconds"), offset.magnitude <= 86_400 else {
             throw Damage("utc_offset_seconds is missing or is no offset")
         }
         return Header(
@@ -266,7 +266,8 @@ enum RecordLine {
                 case json_type_string: steps.append(.insert(Self.bytes(item!)[...]))
                 case json_type_int:
                     let count = json_object_get_int64(item)
-                    guard abs(count) <= Int64(Int32.max) else { throw Damage("a step of \"delta\" is too large") }
+                    // json-c makes the least number of what is too small for any.
+                    guard count.magnitude <= Int32.max else { throw Damage("a step of \"delta\" is too large") }
                     steps.append(count < 0 ? .skip(Int(-count)) : .copy(Int(count)))
                 default: throw Damage("a step of \"delta\" is neither a number nor a text")
                 }

@@ -317,6 +317,14 @@ private func run(_ text: [UInt8], errors: [UInt8] = [], end: CommandResult.End =
         #expect(fault(header + good.replacing("[\"a\"]", with: "\"a\"")).hasPrefix("F: line 2: \"argv\""))
         #expect(fault(header + good.replacing("0.0042", with: "-1")).hasPrefix("F: line 2: \"duration\""))
         #expect(fault(header + delta.replacing("[1]", with: "[true]")).hasPrefix("F: line 2: a step"))
+        for number in ["-9223372036854775808", "-99999999999999999999", "9223372036854775807", "2147483648"] {
+            #expect(
+                fault(header + good + delta.replacing("[1]", with: "[\(number)]"))
+                    == "F: line 3: a step of \"delta\" is too large")
+            #expect(
+                fault(header.replacing(#""utc_offset_seconds":0"#, with: #""utc_offset_seconds":\#(number)"#) + good)
+                    .hasPrefix("F: line 1: "))
+        }
 
         // A change that does not fit is found when it is read.
         let path = folder.write("bad.jsonl", (header + good + delta.replacing("[1]", with: "[5]")).utf8)
