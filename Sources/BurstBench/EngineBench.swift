@@ -2,7 +2,7 @@ package import BurstTestSupport
 import Glibc
 
 /// Measures burstd beside Debian's slurmctld with the same script, in turn and in one run.
-package final class EngineBench {
+package final class EngineBench: FigureTable {
     /// How much is measured.
     package struct Effort: Sendable {
         package var rounds = 3
@@ -81,12 +81,9 @@ package final class EngineBench {
         progress(figure.markdown)
     }
 
-    package var isMet: Bool { figures.allSatisfy(\.isMet) }
-
     /// The table, with the command that makes it.
     package var markdown: String {
         let sorted = figures.enumerated().sorted { ($0.element.id, $0.offset) < ($1.element.id, $1.offset) }
-        let load = Fixtures.text("/proc/loadavg").split(separator: " ").prefix(3).joined(separator: " ")
         return """
             `sudo .build/release/burst-bench engine` on \(sysconf(Int32(_SC_NPROCESSORS_ONLN))) processors, load \(load) at \
             its end. Absolute figures move with what else the machine does; ratios are of one run.
@@ -96,8 +93,6 @@ package final class EngineBench {
 
             """
     }
-
-    package var json: String { "[\n  " + figures.map(\.json).joined(separator: ",\n  ") + "\n]\n" }
 }
 
 extension Fixtures {

@@ -1,3 +1,5 @@
+import BurstTestSupport
+
 /// One row of the table of `burst-bench engine` or `staging`: what was measured of ours and, where there is one, of the
 /// peer.
 package struct EngineFigure: Sendable {
@@ -87,4 +89,18 @@ package struct EngineFigure: Sendable {
         ]
         return "{" + fields.joined(separator: ", ") + "}"
     }
+}
+
+/// What `burst-bench engine`, `staging` and `sessions` have in common.
+package protocol FigureTable {
+    var figures: [EngineFigure] { get }
+}
+
+extension FigureTable {
+    package var isMet: Bool { figures.allSatisfy(\.isMet) }
+
+    package var json: String { "[\n  " + figures.map(\.json).joined(separator: ",\n  ") + "\n]\n" }
+
+    /// The load averages of the moment.
+    var load: String { Fixtures.text("/proc/loadavg").split(separator: " ").prefix(3).joined(separator: " ") }
 }

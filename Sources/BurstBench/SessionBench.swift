@@ -5,7 +5,7 @@ import Synchronization
 
 /// Measures a real burstd with many sessions, and lets it live through many lives with faults (staging.md §5: F3, F5,
 /// L1).
-package final class SessionBench {
+package final class SessionBench: FigureTable {
     /// How much is measured.
     package struct Effort: Sendable {
         package var sessions = 10_000
@@ -71,11 +71,8 @@ package final class SessionBench {
         progress(figure.markdown)
     }
 
-    package var isMet: Bool { figures.allSatisfy(\.isMet) }
-
     /// The table, with the command that makes it.
     package var markdown: String {
-        let load = Fixtures.text("/proc/loadavg").split(separator: " ").prefix(3).joined(separator: " ")
         return """
             `sudo .build/release/burst-bench sessions` on \(sysconf(Int32(_SC_NPROCESSORS_ONLN))) processors, load \
             \(load) at its end. Absolute figures move with what else the machine does.
@@ -85,8 +82,6 @@ package final class SessionBench {
 
             """
     }
-
-    package var json: String { "[\n  " + figures.map(\.json).joined(separator: ",\n  ") + "\n]\n" }
 
     // MARK: Answers beside many sessions (F3)
 

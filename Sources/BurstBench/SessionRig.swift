@@ -21,7 +21,7 @@ final class SessionRig: Sendable {
     let folder: TemporaryFolder
     let programs: String
     private let restarting = Mutex<Bool>(false)
-    private let program = Mutex<(process: PipedProgram?, lives: Int)>((nil, 0))
+    private let program = Mutex<PipedProgram?>(nil)
 
     var socket: String { folder("run/burstd.sock") }
     var log: String { folder.text(of: "burstd.log") }
@@ -62,9 +62,7 @@ final class SessionRig: Sendable {
 
     // MARK: The daemon
 
-    /// Counts its starts.
-    var life: Int { program.withLock { $0.lives } }
-    var pid: Int32 { program.withLock { $0.process?.pid ?? 0 } }
+    var pid: Int32 { program.withLock { $0?.pid ?? 0 } }
 
     func start() throws(HarnessError) {
         let words = [
@@ -74,7 +72,7 @@ final class SessionRig: Sendable {
         let line = "exec \(words.joined(separator: " ")) >>\(folder("burstd.log")) 2>&1"
         let environment = environment
         try program.withLock { program throws(HarnessError) in
-            program = (try PipedProgram(["/bin/sh", "-c", line], environment: environment), program.lives + 1)
+            program = try PipedProgram(["/bin/sh", "-c", line], environment: environment)
         }
         let socket = socket
         guard
@@ -105,9 +103,9 @@ final class SessionRig: Sendable {
 
     private func end(_ signal: Int32) {
         program.withLock { program in
-            program.process?.signal(signal)
-            _ = program.process?.waitForEnd(seconds: 60)
-            program.process = nil
+            program?.signal(signal)
+            _ = program?.waitForEnd(seconds: 60)
+            program = nil
         }
     }
 

@@ -7,7 +7,7 @@ import Glibc
 /// Every copy begins with a cold cache, but for the programs themselves, and ends when the file system is synced, both
 /// tools' alike. All copies are an ordinary user's. What is copied is kept until its part is over: ext4 passes over
 /// inodes that were freed within the last minutes, so that the copy after a removal would be slower than any other.
-package final class StagingBench {
+package final class StagingBench: FigureTable {
     /// How much is measured.
     package struct Effort: Sendable {
         package var rounds = 5
@@ -85,11 +85,8 @@ package final class StagingBench {
         progress(figure.markdown)
     }
 
-    package var isMet: Bool { figures.allSatisfy(\.isMet) }
-
     /// The table, with the command that makes it.
     package var markdown: String {
-        let load = Fixtures.text("/proc/loadavg").split(separator: " ").prefix(3).joined(separator: " ")
         return """
             `sudo .build/release/burst-bench staging` on \(sysconf(Int32(_SC_NPROCESSORS_ONLN))) processors, \
             \(work.fileSystem), load \(load) at its end, \(effort.rounds) rounds. Absolute figures move with what else \
@@ -100,8 +97,6 @@ package final class StagingBench {
 
             """
     }
-
-    package var json: String { "[\n  " + figures.map(\.json).joined(separator: ",\n  ") + "\n]\n" }
 
     // MARK: Copies
 
