@@ -92,8 +92,6 @@ final class CopyWorker {
         }
     }
 
-    private static let changedTriesMax = 3
-
     /// Copies a file's bytes and metadata to a temporary file, whose content and metadata are of one moment.
     /// - Parameter isPlain: by reading and writing only.
     func copy(
@@ -127,7 +125,7 @@ final class CopyWorker {
                         source: from, target: to, number: number, status: status, sum: sum, degraded: degraded,
                         holes: holes)
                 }
-                guard tries < Self.changedTriesMax else { throw SystemFault.changed }
+                guard tries < SystemFault.changedTriesMax else { throw SystemFault.changed }
                 tries += 1
                 // By its name, which may be another file's by now.
                 Glibc.close(from)

@@ -417,7 +417,7 @@ final class LargeFile: @unchecked Sendable {
             // What a stop leaves goes on in the next life, unless its parts are of no use.
             close(keepsTemporary: error.kind == .cancelled, worker)
             directory.unpin()
-            if error == .changed, work.tries < Self.changedTriesMax { return open(worker) }
+            if error == .changed, work.tries < SystemFault.changedTriesMax { return open(worker) }
             if error == .damaged, !work.isPlain {
                 state.with { $0.isPlain = true }
                 return open(worker)
@@ -426,8 +426,6 @@ final class LargeFile: @unchecked Sendable {
             fail(worker, error)
         }
     }
-
-    private static let changedTriesMax = 3
 
     private func close(keepsTemporary: Bool, _ worker: CopyWorker) {
         state.with { state in

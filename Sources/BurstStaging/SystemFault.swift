@@ -13,6 +13,8 @@ package struct SystemFault: Error, Hashable, Sendable {
 
     /// Not from the kernel: the source changed under every try; what was read back is not what was written.
     package static let changed = SystemFault("changed while staging", 0)
+    /// Copies of a file of which each found another one than it began with: then it is a failure. A count.
+    package static let changedTriesMax = 3
     package static let damaged = SystemFault("what was read back is not what was written", 0)
     package static let cancelled = SystemFault("cancelled", ECANCELED)
 

@@ -125,7 +125,7 @@ import Testing
         tool.fault(fault)
         let outcome = try run(bench, tool, bench.order("verify \(level)"))
         #expect(outcome.status == 1, "\(outcome.text)")
-        #expect(outcome.last?["result"].text == "partial")
+        #expect(outcome.last?["result"].text == "partial", "\(outcome.text)")
         #expect(outcome.last?["message"].text?.contains(text) == true, "\(outcome.text)")
         #expect((outcome.last?["failed"].number ?? 0) > 0)
         #expect(bench.folder.text(of: "own/report").contains("failed\t"))

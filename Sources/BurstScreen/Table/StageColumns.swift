@@ -72,10 +72,10 @@ extension Table {
                 $0.token
             },
             Column(
-                "user", "USER", width: 8, widthMax: 12, weight: 4, free: true,
+                "user", "USER", width: 8, widthMax: 12, weight: 2, free: true,
                 cell: { context, index in (context.board.stagingRows[index].user, .row) },
                 value: { context, index in .text(context.board.stagingRows[index].user) }),
-            text("direction", "DIR", width: 4, weight: 2, aliases: ["dir"], free: true) { session in
+            text("direction", "DIR", width: 4, weight: 4, aliases: ["dir"], free: true) { session in
                 let direction = session.phase.direction
                 return direction.isEmpty ? nil : direction
             },
@@ -105,7 +105,7 @@ extension Table {
                 "errors", "ERR", width: 3, widthMax: 6, weight: 6,
                 role: { $0.errors > 0 ? .severityWarn : .textDim }, { "\($0.errors)" }, value: { number($0.errors) }),
             Column(
-                "phase", "PHASE", width: 11, widthMax: 17, weight: 1, aliases: ["stage"], free: true,
+                "phase", "PHASE", width: 16, widthMax: 17, weight: 1, aliases: ["stage"], free: true,
                 cell: { context, index in
                     let session = session(context, index)
                     return (session.phase.name, session.phase.role(session.slurmState))

@@ -352,9 +352,10 @@ package enum Table {
         var room = width - total()
         var placed: [Placed] = []
         var at = 0
-        // Room goes first to columns of the least weight.
+        // Room goes first to columns of the least weight; to bars last, which say as much when they are short.
         var extra = [Int](repeating: 0, count: picked.count)
-        for index in picked.indices.sorted(by: { picked[$0].weight < picked[$1].weight }) where room > 0 {
+        func rank(_ index: Int) -> (Int, Int, Int) { (picked[index].share == nil ? 0 : 1, picked[index].weight, index) }
+        for index in picked.indices.sorted(by: { rank($0) < rank($1) }) where room > 0 {
             let wanted = min(room, picked[index].widthMax - picked[index].width)
             extra[index] = wanted
             room -= wanted
