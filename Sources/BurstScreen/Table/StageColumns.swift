@@ -67,6 +67,14 @@ extension Table {
         percent.share = { context, index in
             session(context, index).progress.map { Double($0.percent ?? 0) / 100 }
         }
+        var phase = Column(
+            "phase", "PHASE", width: 11, widthMax: 16, weight: 1, aliases: ["stage"], free: true,
+            cell: { context, index in
+                let session = session(context, index)
+                return (session.phase.name, session.phase.role(session.slurmState))
+            },
+            value: { context, index in .text(session(context, index).phase.name) })
+        phase.growsFirst = true
         return [
             text("token", "TOKEN", width: 8, widthMax: 12, weight: 0, aliases: ["id", "job", "name"], free: true) {
                 $0.token
@@ -104,13 +112,7 @@ extension Table {
             figure(
                 "errors", "ERR", width: 3, widthMax: 6, weight: 6,
                 role: { $0.errors > 0 ? .severityWarn : .textDim }, { "\($0.errors)" }, value: { number($0.errors) }),
-            Column(
-                "phase", "PHASE", width: 16, widthMax: 17, weight: 1, aliases: ["stage"], free: true,
-                cell: { context, index in
-                    let session = session(context, index)
-                    return (session.phase.name, session.phase.role(session.slurmState))
-                },
-                value: { context, index in .text(session(context, index).phase.name) }),
+            phase,
             Column(
                 "slurm", "SLURM SAYS", width: 12, widthMax: 14, weight: 8, aliases: ["state"], free: true,
                 cell: { context, index in

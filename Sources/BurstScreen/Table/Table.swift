@@ -90,6 +90,8 @@ package struct Column: Sendable {
     package var isUsual: Bool
     /// The cell is a bar with its text behind: how much of it is full, 0 to 1; nil: not known. No bar where it is nil.
     package var share: (@Sendable (TableContext, Int) -> Double?)?
+    /// Room goes to it before others: what is worst is longest in it.
+    package var growsFirst = false
     /// What is shown of a row.
     package var cell: @Sendable (TableContext, Int) -> (text: String, role: Role)
     /// What filters and sorting see of it.
@@ -354,7 +356,10 @@ package enum Table {
         var at = 0
         // Room goes first to columns of the least weight; to bars last, which say as much when they are short.
         var extra = [Int](repeating: 0, count: picked.count)
-        func rank(_ index: Int) -> (Int, Int, Int) { (picked[index].share == nil ? 0 : 1, picked[index].weight, index) }
+        func rank(_ index: Int) -> (Int, Int, Int) {
+            let column = picked[index]
+            return (column.growsFirst ? 0 : column.share == nil ? 1 : 2, column.weight, index)
+        }
         for index in picked.indices.sorted(by: { rank($0) < rank($1) }) where room > 0 {
             let wanted = min(room, picked[index].widthMax - picked[index].width)
             extra[index] = wanted
