@@ -105,7 +105,7 @@ package final class Driver: Sendable {
         for path in found.strange where path.hasSuffix(".new") { JobFiles.removeTree(path) }
         var first: [Input] = [.event(.started)]
         for job in engine.jobs.values.sorted(by: { $0.id < $1.id }) where Self.hasStep(job) {
-            switch parts.steps.adopt(job.id, folder: JobFiles.step(job.id, in: parts.files.state)) {
+            switch parts.steps.adopt(job.id, folder: EnginePaths.folder(job.id, in: parts.files.state)) {
             case .running: break
             case .ended(let step):
                 if let note = step.note { parts.log(HookLogLine(.error, "JobId=\(job.id): \(note)")) }

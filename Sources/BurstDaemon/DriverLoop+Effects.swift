@@ -104,7 +104,7 @@ extension DriverLoop {
                     standardError: job.stdErr.isEmpty
                         ? output : job.expandedPath(job.stdErr, hostName: settings.hostName),
                     killWaitSeconds: settings.killWaitSeconds,
-                    folder: JobFiles.step(job.id, in: state)))
+                    folder: EnginePaths.folder(job.id, in: state)))
             return .stepStarted(job.id)
         } catch {
             parts.log(HookLogLine(.error, "JobId=\(job.id): \(error)"))

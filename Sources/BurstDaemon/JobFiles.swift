@@ -8,13 +8,6 @@ package struct JobFiles: Sendable {
 
     package init(state: String) { self.state = state }
 
-    /// Names below a job's folder that are ours besides those of `EnginePaths`.
-    static let stepFolder = "step"
-
-    package static func step(_ job: UInt32, in state: String) -> String {
-        EnginePaths.folder(job, in: state) + "/" + stepFolder
-    }
-
     // MARK: Writing
 
     /// A job whose files are to be written.

@@ -14,9 +14,18 @@ package final class ProcessSteps: StepRunner {
     private let program: String
     private let spool: String
     private let waker: Int32
+    private let boot = Mutex(Boot())
     private let state = Mutex(State())
     /// Under a lock of its own: a name service that hangs keeps starts waiting, and nothing else.
     private let groups = Mutex(UserGroups())
+
+    /// In which run of the machine steps were started, as the file `boot` in the spool folder says.
+    private struct Boot {
+        /// Those of the daemon's last life in another one; nil: nobody looked yet.
+        var wasOther: Bool?
+        /// The file names this one.
+        var isNoted = false
+    }
 
     private struct Watched {
         var jobID: UInt32
@@ -35,7 +44,8 @@ package final class ProcessSteps: StepRunner {
     /// - Parameters:
     ///   - program: the path of burst-stepd.
     ///   - spool: a folder that owners of scripts may enter; made where it is missing. Each script lies there, in
-    ///     `jobNNNNN/slurm_script`, while it runs.
+    ///     `jobNNNNN/slurm_script`, while it runs. `boot` there names the run of the machine in which steps were
+    ///     started.
     package init(program: String, spool: String) throws(StepFault) {
         guard access(program, X_OK) == 0 else { throw .program(program, errno) }
         if mkdir(spool, 0o755) == 0 {
@@ -81,10 +91,11 @@ package final class ProcessSteps: StepRunner {
         let bytes = try order.encoded(spool: spoolFolder(order.jobID), groups: groups)
         if let fault = claim(order.jobID) { throw fault }
         defer { state.withLock { _ = $0.claimed.remove(order.jobID) } }
+        try noteBoot()
         try folder.make()
         try folder.clear()
-        if case .text(let script) = order.script { try folder.write(script, to: "script") }
-        try folder.write(bytes, to: "order")
+        if case .text(let script) = order.script { try folder.write(script, to: "step.script") }
+        try folder.write(bytes, to: "step")
         let pid = try spawn([program, order.folder])
         // It is a child of ours that nobody else buries, so the number is still its own.
         let pidfd = bb_pidfd_open(pid)
@@ -96,6 +107,33 @@ package final class ProcessSteps: StepRunner {
             throw .program(program, number)
         }
         watch(Watched(jobID: order.jobID, folder: folder, pidfd: pidfd))
+    }
+
+    /// The machine went down since the daemon's last life. Without the file no step was ever started.
+    private var isOtherBoot: Bool {
+        boot.withLock { boot in
+            if let known = boot.wasOther { return known }
+            let last = SystemText.file(spool + "/boot", bytesMax: 64).map { String(decoding: $0, as: UTF8.self) }
+            let wasOther = last.map { $0 != Leftovers.boot + "\n" } ?? false
+            boot.wasOther = wasOther
+            return wasOther
+        }
+    }
+
+    /// Before the first step of this run of the machine; looked at before.
+    private func noteBoot() throws(StepFault) {
+        _ = isOtherBoot
+        let fault = boot.withLock { boot -> StepFault? in
+            guard !boot.isNoted else { return nil }
+            do throws(StepFault) {
+                try StepFolder(spool).write(Array((Leftovers.boot + "\n").utf8), to: "boot", isDurable: true)
+                boot.isNoted = true
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let fault { throw fault }
     }
 
     /// As slurmd names it.
@@ -139,7 +177,7 @@ package final class ProcessSteps: StepRunner {
             switch signal {
             case .end(let notice):
                 // Without its notice it ends all the same.
-                if let notice { try? step.folder.write(Array(notice.utf8.prefix(Self.noticeBytesMax)), to: "notice") }
+                if let notice { try? step.folder.write(Array(notice.utf8.prefix(Self.noticeBytesMax)), to: "step.notice") }
                 bb_pidfd_signal(step.pidfd, SIGTERM)
             case .kill: bb_pidfd_signal_value(step.pidfd, first + 1, SIGKILL)
             case .suspend: bb_pidfd_signal(step.pidfd, SIGUSR1)
@@ -164,17 +202,18 @@ package final class ProcessSteps: StepRunner {
         }
         defer { state.withLock { _ = $0.claimed.remove(jobID) } }
         for _ in 0..<Self.adoptMillisecondsMax / 5 {
-            if let end = folder.end { return .ended(end) }
-            switch folder.takeOrder() {
-            case .gone, .taken:
-                // It may have written its last word after we looked.
-                if let end = folder.end { return .ended(end) }
-                guard let keeper = folder.keeper else { return .neverStarted }
+            let said: StepFolder.Said
+            switch folder.look() {
+            case .gone: return neverStarted(folder)
+            case .left(let all):
+                if let end = all.end { return .ended(end) }
+                guard let keeper = all.keeper else { return neverStarted(folder) }
                 Leftovers.kill(of: keeper)
                 return .ended(.lost)
-            case .held: break
+            case .held(let all): said = all
             }
-            if let keeper = folder.keeper, keeper.boot == Leftovers.boot {
+            if let end = said.end { return .ended(end) }
+            if let keeper = said.keeper, keeper.boot == Leftovers.boot {
                 let pidfd = bb_pidfd_open(keeper.pid)
                 if pidfd >= 0, Leftovers.startTime(of: keeper.pid) == keeper.start {
                     watch(Watched(jobID: jobID, folder: folder, pidfd: pidfd))
@@ -185,7 +224,16 @@ package final class ProcessSteps: StepRunner {
             // It has its order and is about to write who it is.
             poll(nil, 0, 5)
         }
-        if let keeper = folder.keeper { Leftovers.kill(of: keeper) }
+        if let keeper = folder.said.keeper { Leftovers.kill(of: keeper) }
+        return .ended(.lost)
+    }
+
+    /// Of a step nothing is there. Where the machine went down since the daemon's last life that means nothing: neither
+    /// the order nor who took it up was waited for to reach the disk.
+    private func neverStarted(_ folder: StepFolder) -> Adopted {
+        guard isOtherBoot else { return .neverStarted }
+        // Whoever asks again, in a later life of this boot, must hear the same.
+        try? folder.leaveLost()
         return .ended(.lost)
     }
 
@@ -218,13 +266,14 @@ package final class ProcessSteps: StepRunner {
     private func end(_ step: Watched) {
         bb_pidfd_reap(step.pidfd)
         let end: StepEnd
-        if let said = step.folder.end {
-            end = said
-        } else if let keeper = step.folder.keeper {
+        let said = step.folder.said
+        if let last = said.end {
+            end = last
+        } else if let keeper = said.keeper {
             Leftovers.kill(of: keeper)
             end = .lost
         } else {
-            end = .couldNotStart("burst-stepd ended before it began; \(step.folder.path)/log may say why")
+            end = .couldNotStart("burst-stepd ended before it began; \(step.folder.path)/step.log may say why")
         }
         state.withLock { _ = $0.watched.removeValue(forKey: step.jobID) }
         close(step.pidfd)

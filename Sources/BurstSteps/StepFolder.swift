@@ -1,25 +1,31 @@
 import Glibc
 
-/// The files through which this process and burst-stepd know of each other, in a folder of the job's.
+/// What this process and burst-stepd know of each other, in a folder of the job's: the file `step` holds the order and,
+/// behind its last byte 0, what burst-stepd said: who it is, and how it ended. Its lines are `name=value`, each time
+/// between `version=1` and `end`. Beside it: `step.log`, and for a while `step.notice` and `step.script`.
 struct StepFolder {
-    /// Files of ours are smaller by far.
-    private static let bytesMax = 8192
+    /// All that burst-stepd says is smaller by far.
+    private static let saidBytesMax: Int64 = 8192
 
     let path: String
 
     init(_ path: String) { self.path = path }
 
+    private var file: String { path + "/step" }
+
     /// Removes what a run left. The folder itself and its other files stay. An earlier run's end must not come back
     /// after a power cut and be taken for that of the next one, so this is durable when it returns.
     func clear() throws(StepFault) {
         // The order first: a burst-stepd that is late must not find it.
-        for name in ["order", "notice", "script"] {
+        let wasThere = unlink(file) == 0
+        for name in ["step.new", "step.notice", "step.notice.new", "step.script", "step.script.new", "step.log"] {
             unlink(path + "/" + name)
-            unlink(path + "/" + name + ".new")
         }
-        var wasThere = false
-        for name in ["step", "exit", "log"] where unlink(path + "/" + name) == 0 { wasThere = true }
         guard wasThere else { return }
+        try Self.sync(path)
+    }
+
+    static func sync(_ path: String) throws(StepFault) {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { throw .file(path, errno) }
         defer { close(folder) }
@@ -30,8 +36,9 @@ struct StepFolder {
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw .file(path, errno) }
     }
 
-    /// Whole or not at all, under its name; not synced.
-    func write(_ bytes: [UInt8], to name: String) throws(StepFault) {
+    /// Whole or not at all, under its name.
+    /// - Parameter isDurable: it and its name are on the disk when this returns.
+    func write(_ bytes: [UInt8], to name: String, isDurable: Bool = false) throws(StepFault) {
         let new = path + "/" + name + ".new"
         let file = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw .file(new, errno) }
@@ -41,45 +48,14 @@ struct StepFolder {
             let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + done, bytes.count - done) }
             if count > 0 { done += count } else if count == 0 || errno != EINTR { number = count == 0 ? EIO : errno }
         }
+        if isDurable, number == 0, fsync(file) != 0 { number = errno }
         if close(file) != 0, number == 0 { number = errno }
         if number == 0, rename(new, path + "/" + name) != 0 { number = errno }
         guard number == 0 else {
             unlink(new)
             throw .file(new, number)
         }
-    }
-
-    /// The lines of a file that is whole: `name=value` each, `end` the last one. nil where there is none.
-    private func fields(of name: String) -> [String: String]? {
-        let file = open(path + "/" + name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: Self.bytesMax)
-        let count = read(file, &bytes, bytes.count)
-        guard count > 0 else { return nil }
-        let lines = String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n")
-        guard lines.last == "end", lines.first == "version=1" else { return nil }
-        var fields: [String: String] = [:]
-        for line in lines {
-            guard let sign = line.firstIndex(of: "=") else { continue }
-            fields[String(line[..<sign])] = String(line[line.index(after: sign)...])
-        }
-        return fields
-    }
-
-    /// What burst-stepd wrote last of all; nil as long as it has not.
-    var end: StepEnd? {
-        guard let fields = fields(of: "exit") else { return nil }
-        if let refused = fields["refused"] { return .couldNotStart(refused) }
-        guard let status = fields["status"].flatMap({ Int32($0) }),
-            let started = fields["started"].flatMap({ Int64($0) }),
-            let ended = fields["ended"].flatMap({ Int64($0) })
-        else { return nil }
-        let signal = status & 0x7f
-        return .ended(
-            StepResult(
-                exitCode: signal == 0 ? (status >> 8) & 0xff : 0, signal: signal, startedAt: started, endedAt: ended,
-                note: fields["note"]))
+        if isDurable { try Self.sync(path) }
     }
 
     /// Which process runs the step.
@@ -90,29 +66,91 @@ struct StepFolder {
         var boot: String
     }
 
-    var keeper: Keeper? {
-        guard let fields = fields(of: "step"), let pid = fields["pid"].flatMap({ Int32($0) }), pid > 1,
-            let start = fields["start"].flatMap({ UInt64($0) }), let boot = fields["boot"]
-        else { return nil }
-        return Keeper(pid: pid, start: start, boot: boot)
+    /// What burst-stepd said so far.
+    struct Said {
+        var keeper: Keeper?
+        /// Its last word.
+        var end: StepEnd?
+
+        init() {}
+
+        /// Whatever is not whole is left out.
+        init(_ bytes: some Sequence<UInt8>) {
+            var fields: [Substring: String]?
+            for line in String(decoding: Array(bytes), as: UTF8.self).split(separator: "\n") {
+                if line == "version=1" {
+                    fields = [:]
+                } else if line == "end" {
+                    if let fields { take(fields) }
+                    fields = nil
+                } else if let sign = line.firstIndex(of: "=") {
+                    fields?[line[..<sign]] = String(line[line.index(after: sign)...])
+                } else if line == "lost" {
+                    end = .lost
+                }
+            }
+        }
+
+        private mutating func take(_ fields: [Substring: String]) {
+            if let refused = fields["refused"] {
+                end = .couldNotStart(refused)
+            } else if let pid = fields["pid"].flatMap({ Int32($0) }), pid > 1,
+                let start = fields["start"].flatMap({ UInt64($0) }), let boot = fields["boot"]
+            {
+                keeper = Keeper(pid: pid, start: start, boot: boot)
+            } else if let status = fields["status"].flatMap({ Int32($0) }),
+                let started = fields["started"].flatMap({ Int64($0) }),
+                let ended = fields["ended"].flatMap({ Int64($0) })
+            {
+                let signal = status & 0x7f
+                end = .ended(
+                    StepResult(
+                        exitCode: signal == 0 ? (status >> 8) & 0xff : 0, signal: signal, startedAt: started,
+                        endedAt: ended, note: fields["note"]))
+            }
+        }
     }
 
-    enum Lock {
+    var said: Said {
+        let file = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return Said() }
+        defer { close(file) }
+        return Self.said(file)
+    }
+
+    private static func said(_ file: Int32) -> Said {
+        var status = stat()
+        guard fstat(file, &status) == 0 else { return Said() }
+        var bytes = [UInt8](repeating: 0, count: Int(min(Int64(status.st_size), saidBytesMax)))
+        let count = pread(file, &bytes, bytes.count, off_t(status.st_size) - off_t(bytes.count))
+        guard count > 0 else { return Said() }
+        let tail = bytes[..<count]
+        return Said(tail.lastIndex(of: 0).map { tail[($0 + 1)...] } ?? tail)
+    }
+
+    enum Found {
         /// There is no order.
         case gone
-        /// A burst-stepd has it: it lives.
-        case held
-        /// Nobody had it, and now it is taken away for good.
-        case taken
+        /// A burst-stepd has it: it lives. What it said up to now.
+        case held(Said)
+        /// Nobody has it, so that this is all that was said. An order that nobody ever had is taken away: a burst-stepd
+        /// that comes later finds nothing to do.
+        case left(Said)
     }
 
-    /// Takes the order away unless somebody works on it. A burst-stepd that comes later finds nothing to do.
-    func takeOrder() -> Lock {
-        let file = open(path + "/order", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    func look() -> Found {
+        let file = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard file >= 0 else { return .gone }
         defer { close(file) }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else { return .held }
-        unlink(path + "/order")
-        return .taken
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else { return .held(Self.said(file)) }
+        let said = Self.said(file)
+        if said.keeper == nil, said.end == nil { unlink(self.file) }
+        return .left(said)
+    }
+
+    /// From now on `look` says that the step was lost.
+    func leaveLost() throws(StepFault) {
+        try make()
+        try write([0] + Array("\nlost\n".utf8), to: "step")
     }
 }

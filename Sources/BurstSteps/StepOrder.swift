@@ -53,7 +53,7 @@ package struct StepOrder: Hashable, Sendable {
         self.folder = folder
     }
 
-    /// What the file `order` holds: fields `name=value`, each with a byte 0 after it, `end` the last.
+    /// What the file `step` begins with: fields `name=value`, each with a byte 0 after it, `end` the last.
     /// - Parameter spool: the folder of this job's own in which the owner finds the script.
     /// - Parameter groups: all that the owner is in.
     func encoded(spool: String, groups: [UInt32]) throws(StepFault) -> [UInt8] {
@@ -92,7 +92,7 @@ package struct StepOrder: Hashable, Sendable {
     var scriptPath: String {
         switch script {
         case .file(let path): path
-        case .text: folder + "/script"
+        case .text: folder + "/step.script"
         }
     }
 

@@ -23,7 +23,16 @@ int64_t monotonic_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static int log_folder = -1;
+
+void log_to(int folder) { log_folder = folder; }
+
 void say(const char *format, ...) {
+    // Opened at the first line only: most steps have nothing to say, and a file costs more than they do.
+    static int log = -1;
+    if (log < 0)
+        log = openat(log_folder, "step.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (log < 0) return;
     char line[2048];
     time_t now = time(NULL);
     struct tm local;
@@ -36,11 +45,11 @@ void say(const char *format, ...) {
     if (added < 0) return;
     used = used + (size_t)added < sizeof line - 2 ? used + (size_t)added : sizeof line - 2;
     line[used++] = '\n';
-    ssize_t ignored = write(STDERR_FILENO, line, used);
+    ssize_t ignored = write(log, line, used);
     (void)ignored;
 }
 
-static int write_all(int fd, const char *bytes, size_t count) {
+int append(int fd, const char *bytes, size_t count) {
     while (count > 0) {
         ssize_t done = write(fd, bytes, count);
         if (done < 0 && errno == EINTR) continue;
@@ -49,16 +58,6 @@ static int write_all(int fd, const char *bytes, size_t count) {
         count -= (size_t)done;
     }
     return 0;
-}
-
-int write_durably(int folder, const char *name, const char *text, size_t count) {
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return -1;
-    int result = write_all(fd, text, count);
-    if (result == 0) result = fsync(fd);
-    if (close(fd) != 0) result = -1;
-    if (result == 0) result = fsync(folder);
-    return result;
 }
 
 ssize_t read_small(int folder, const char *name, char *into, size_t size) {
@@ -119,7 +118,7 @@ const char *hand_over(const struct order *order, char *path, size_t size) {
     }
     const char *wrong = NULL;
     int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0700);
-    if (to < 0 || write_all(to, bytes, done) != 0 || fchmod(to, 0700) != 0) wrong = failed("cannot write", path);
+    if (to < 0 || append(to, bytes, done) != 0 || fchmod(to, 0700) != 0) wrong = failed("cannot write", path);
     if (wrong == NULL && geteuid() == 0) {
         if (fchown(to, order->uid, 0) != 0 || chown(order->spool, 0, order->gid) != 0
             || chmod(order->spool, 0750) != 0) {

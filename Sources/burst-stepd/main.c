@@ -1,8 +1,9 @@
 // burst-stepd FOLDER: runs one batch script as its owner and outlives a crash of burstd.
 //
-// FOLDER is the job's own, private to burstd: `order` says what to run, `step` who runs it (written before the script
-// starts), `exit` how it ended, `log` what went wrong. The order stays locked as long as this process lives: that is
-// how a restarted burstd tells a step that is about to begin from one that never will.
+// FOLDER is the job's own, private to burstd. Its file `step` says what to run; this process adds who runs it, before
+// the script starts, and how it ended. `step.log` says what went wrong. The file stays locked as long as this process
+// lives: that is how a restarted burstd tells a step that is about to begin from one that never will. One file, since
+// making files is what a short job's step would spend its time with.
 //
 // Signals: TERM ends the step (TERM to all its processes, KILL after KillWait), USR1 suspends, USR2 resumes, HUP is
 // ignored, SIGRTMIN carries a signal for the script alone and SIGRTMIN+1 for all processes, in its value.
@@ -25,7 +26,7 @@
 
 struct step {
     struct order order;
-    int folder;
+    int folder, file;
     int signals;
     pid_t script;  // 0: it has ended
     int status;    // its wait status
@@ -52,26 +53,28 @@ static int finish(struct step *step, const char *refused) {
     int count;
     if (refused != NULL) {
         say("error: %s", refused);
-        count = snprintf(text, sizeof text, "version=1\nrefused=%.900s\nend\n", refused);
+        count = snprintf(text, sizeof text, "\nversion=1\nrefused=%.900s\nend\n", refused);
     } else {
         count = snprintf(
-            text, sizeof text, "version=1\nstatus=%d\nstarted=%lld\nended=%lld\n%s%.700s%send\n", step->status,
+            text, sizeof text, "\nversion=1\nstatus=%d\nstarted=%lld\nended=%lld\n%s%.700s%send\n", step->status,
             (long long)step->started, (long long)step->ended, step->note ? "note=" : "", step->note ? step->note : "",
             step->note ? "\n" : "");
     }
-    if (write_durably(step->folder, "exit", text, (size_t)count) == 0) return 0;
-    say("error: the result (%s) cannot be written: %s", text, strerror(errno));
+    // Whoever reads that it has ended forgets that it may be running: this must be there after a power cut.
+    if (append(step->file, text, (size_t)count) == 0 && fsync(step->file) == 0 && fsync(step->folder) == 0) return 0;
+    say("error: the result (%s) cannot be written: %s", text + 1, strerror(errno));
     return 1;
 }
 
-static int write_step(struct step *step) {
+/// Not synced: after a power cut no process is left, and burstd knows from the machine's boot that there was one.
+static int write_keeper(struct step *step) {
     char boot[64] = "", text[256];
     if (read_small(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, sizeof boot) <= 0) return -1;
     boot[strcspn(boot, "\n")] = 0;
     int count = snprintf(
-        text, sizeof text, "version=1\npid=%d\nstart=%llu\nboot=%s\nend\n", (int)getpid(),
+        text, sizeof text, "\nversion=1\npid=%d\nstart=%llu\nboot=%s\nend\n", (int)getpid(),
         (unsigned long long)start_time(getpid()), boot);
-    return write_durably(step->folder, "step", text, (size_t)count);
+    return append(step->file, text, (size_t)count);
 }
 
 /// A stopped process does not see SIGTERM until it is continued.
@@ -92,10 +95,10 @@ static void kill_all(struct step *step) {
     step->kill_at = now + KILL_AGAIN_MS;
 }
 
-/// burstd leaves word for the script's owner in the file `notice` before it sends TERM.
+/// burstd leaves word for the script's owner in `step.notice` before it sends TERM.
 static void pass_on_notice(struct step *step) {
     char text[NOTICE_BYTES_MAX];
-    if (step->script == 0 || read_small(step->folder, "notice", text, sizeof text) <= 0) return;
+    if (step->script == 0 || read_small(step->folder, "step.notice", text, sizeof text) <= 0) return;
     text[strcspn(text, "\n")] = 0;
     pid_t teller = tell_owner(&step->order, text);
     // It must stand there before the script's own last words; a file system that hangs is not waited for.
@@ -198,15 +201,11 @@ static void watch(struct step *step, int failure) {
     }
 }
 
-/// Standard input and outputs that lead nowhere, but for the log.
-static int open_log(int folder) {
+/// Standard input and outputs that lead nowhere.
+static int open_null(void) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int log = openat(folder, "log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (null < 0 || log < 0) return -1;
-    if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0) return -1;
-    close(null);
-    close(log);
-    return 0;
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) return -1;
+    return close(null);
 }
 
 int main(int count, char **words) {
@@ -228,21 +227,23 @@ int main(int count, char **words) {
         fprintf(stderr, "burst-stepd: %s: %s\n", words[1], strerror(errno));
         return 1;
     }
+    log_to(step.folder);
     // No file system is kept busy by this process, which may live for weeks.
-    if (open_log(step.folder) != 0 || chdir("/") != 0) return 1;
-    int order = openat(step.folder, "order", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (open_null() != 0 || chdir("/") != 0) return 1;
+    step.file = openat(step.folder, "step", O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
     // Taken away while we waited for the lock: burstd has found us missing and decided that we never start.
-    if (order < 0 || flock(order, LOCK_EX | LOCK_NB) != 0 || fstat(order, &status) != 0 || status.st_nlink == 0) {
+    if (step.file < 0 || flock(step.file, LOCK_EX | LOCK_NB) != 0 || fstat(step.file, &status) != 0
+        || status.st_nlink == 0) {
         say("error: there is no order, or another process has it");
         return 1;
     }
-    const char *wrong = order_read(order, &step.order);
+    const char *wrong = order_read(step.file, &step.order);
     if (wrong != NULL) return finish(&step, wrong);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     step.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (step.signals < 0) return finish(&step, "signalfd failed");
-    if (write_step(&step) != 0) {
+    if (write_keeper(&step) != 0) {
         say("error: the file `step` cannot be written: %s", strerror(errno));
         return finish(&step, "the job's folder cannot be written");
     }

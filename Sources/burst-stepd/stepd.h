@@ -52,17 +52,20 @@ struct launch_failure {
 };
 
 // order.c
-/// Reads and checks the order in the job's folder. Returns NULL, or what is wrong with it.
+/// Reads and checks the order, which is all that is in the file before something is added. Returns NULL, or what is
+/// wrong with it.
 const char *order_read(int fd, struct order *order);
 
 // files.c
 int64_t now_microseconds(void);
 int64_t monotonic_ms(void);
-/// One line to the step's log, with the time; the log is standard error.
+/// The job's folder, in which `step.log` is made when there is something to say.
+void log_to(int folder);
+/// One line to the step's log, with the time.
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/// Writes a file of the job's folder so that it is there after a power cut. Its last line is `end`: a reader takes one
-/// without it for none. So it needs no other name first, which would cost a second wait for the disk.
-int write_durably(int folder, const char *name, const char *text, size_t count);
+/// Writes all of it. What is added to the order begins with a line feed, after whatever was cut off before it, and ends
+/// with a line `end`: a reader takes what has none for nothing.
+int append(int fd, const char *bytes, size_t count);
 /// Copies the script to `order->spool`/slurm_script, 0700 and its owner's. Returns NULL or what went wrong.
 const char *hand_over(const struct order *order, char *path, size_t size);
 void take_back(const struct order *order);

@@ -49,7 +49,7 @@ import Testing
         kill(-probe.pid, SIGKILL)
         #expect(probe.waitForEnd().end == .killed(signal: SIGKILL))
         bench.folder.write("", to: "home/go")
-        #expect(await eventually { bench.folder.exists("jobs/1/exit") })
+        #expect(await eventually { bench.folder.text(of: "jobs/1/step").contains("\nended=") })
         guard case .ended(.ended(let result)) = bench.runner.adopt(jobID: 1, folder: bench.folder("jobs/1")) else {
             Issue.record("it has not ended")
             return
@@ -68,7 +68,7 @@ import Testing
                 "#!/bin/sh\necho ran\n",
             ], environment: ["PATH": "/usr/bin:/bin"], keepsInput: true)
         probe.wait(seconds: Double(moment) * 0.001) { _ in false }
-        if moment > 8 { #expect(await eventually { bench.folder.exists("jobs/1/order") }) }
+        if moment > 8 { #expect(await eventually { bench.folder.exists("jobs/1/step") }) }
         kill(-probe.pid, SIGKILL)
         #expect(probe.waitForEnd().end == .killed(signal: SIGKILL))
         switch bench.runner.adopt(jobID: 1, folder: bench.folder("jobs/1")) {
@@ -99,12 +99,47 @@ import Testing
         let bench = try Bench()
         bench.folder.makeFolder("jobs/1")
         let boot = String(decoding: Fixtures.bytes(of: "/proc/sys/kernel/random/boot_id"), as: UTF8.self)
-        bench.folder.write("version=1\npid=\(getpid())\nstart=1\nboot=\(boot)end\n", to: "jobs/1/step")
+        let keeper = "end\0\nversion=1\npid=\(getpid())\nstart=1\nboot=\(boot)end\n"
+        bench.folder.write(keeper, to: "jobs/1/step")
         #expect(bench.runner.adopt(jobID: 1, folder: bench.folder("jobs/1")) == .ended(.lost))
         #expect(bench.runner.adopt(jobID: 2, folder: bench.folder("jobs/2")) == .neverStarted)
         // A half written last word is none.
-        bench.folder.write("version=1\nstatus=0\nstarted=1\n", to: "jobs/1/exit")
+        bench.folder.write(keeper + "\nversion=1\nstatus=0\nstarted=1\n", to: "jobs/1/step")
         #expect(bench.runner.adopt(jobID: 1, folder: bench.folder("jobs/1")) == .ended(.lost))
+        // One behind a half written one counts.
+        bench.folder.write(
+            "end\0\nversion=1\npi\nversion=1\nstatus=768\nstarted=1\nended=2\nend\n", to: "jobs/1/step")
+        #expect(
+            bench.runner.adopt(jobID: 1, folder: bench.folder("jobs/1"))
+                == .ended(.ended(StepResult(exitCode: 3, signal: 0, startedAt: 1, endedAt: 2))))
+    }
+
+    /// After a power cut neither the order nor who took it up need be there: the script may have run.
+    @Test func whatIsMissingAfterThePowerWasCutIsLost() async throws {
+        let bench = try Bench()
+        #expect(try await bench.run("#!/bin/sh\nexit 0\n")?.text == "0:0")
+        let boot = Fixtures.bytes(of: "/proc/sys/kernel/random/boot_id")
+        #expect(bench.folder.text(of: "spool/boot") == String(decoding: boot, as: UTF8.self))
+        bench.folder.write("another\n", to: "spool/boot")
+        func next() throws -> ProcessSteps {
+            try ProcessSteps(program: Programs.path(of: "burst-stepd"), spool: bench.folder("spool"))
+        }
+        bench.folder.makeFolder("jobs/3")
+        bench.folder.write("uid=1\0end\0", to: "jobs/3/step")
+        let first = try next()
+        #expect(first.adopt(jobID: 2, folder: bench.folder("jobs/2")) == .ended(.lost))
+        #expect(first.adopt(jobID: 3, folder: bench.folder("jobs/3")) == .ended(.lost))
+        // What was said stays true.
+        #expect(first.adopt(jobID: 1, folder: bench.folder("jobs/1")).text == "0:0")
+        first.stop()
+        // A later life of this boot, in which another step was started, hears the same of them.
+        bench.forget(1)
+        bench.folder.write(String(decoding: boot, as: UTF8.self), to: "spool/boot")
+        let second = try next()
+        #expect(second.adopt(jobID: 2, folder: bench.folder("jobs/2")) == .ended(.lost))
+        #expect(second.adopt(jobID: 3, folder: bench.folder("jobs/3")) == .ended(.lost))
+        #expect(second.adopt(jobID: 4, folder: bench.folder("jobs/4")) == .neverStarted)
+        second.stop()
     }
 
     @Test func stoppingLeavesStepsAlone() async throws {
@@ -120,5 +155,11 @@ import Testing
         #expect(ending?.jobID == 1 && ending?.end.text == "2:0")
         next.stop()
         #expect(await endings.next() == nil)
+    }
+}
+
+extension Adopted {
+    fileprivate var text: String {
+        if case .ended(let end) = self { end.text } else { "\(self)" }
     }
 }

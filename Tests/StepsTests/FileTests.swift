@@ -36,7 +36,7 @@ import Testing
         }
         #expect(result.exitCode == 0 && result.signal == StepResult.launchFailedSignal)
         #expect(result.note == "Could not open \(which) file \(path): No such file or directory")
-        #expect(bench.folder.text(of: "jobs/1/log").contains("error: Could not open \(which) file"))
+        #expect(bench.folder.text(of: "jobs/1/step.log").contains("error: Could not open \(which) file"))
         #expect(!bench.folder.exists("home/ran"))
     }
 
