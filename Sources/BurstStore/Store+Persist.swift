@@ -1,6 +1,5 @@
 package import BurstEngine
 import BurstModel
-import FoundationEssentials
 import GRDB
 
 extension Store {
@@ -30,12 +29,8 @@ extension Store {
 /// Writes records within a transaction. Statements are made once for the connection and kept there.
 struct Scribe {
     private let database: Database
-    private let encoder = JSONEncoder()
 
-    init(_ database: Database) {
-        self.database = database
-        encoder.outputFormatting = .withoutEscapingSlashes
-    }
+    init(_ database: Database) { self.database = database }
 
     func write(_ record: BurstEngine.Record) throws {
         switch record {
@@ -74,7 +69,7 @@ struct Scribe {
                 job.hetJobID == 0 ? nil : Int64(job.hetJobID), Int64(job.uid), job.userName, job.name,
                 job.partition, job.shownState.name, job.shownReason, buffer?.stage.state.name,
                 buffer?.pool, buffer.map { quantity($0.size) }, buffer?.created?.milliseconds,
-                job.submitted.milliseconds, job.start?.milliseconds, job.end?.milliseconds, try json(job),
+                job.submitted.milliseconds, job.start?.milliseconds, job.end?.milliseconds, try JSONText.of(job),
             ])
     }
 
@@ -101,7 +96,7 @@ struct Scribe {
             """,
             [
                 buffer.name, Int64(buffer.uid), buffer.userName, buffer.pool, quantity(buffer.size),
-                buffer.state.shown.name, buffer.created.milliseconds, try json(buffer),
+                buffer.state.shown.name, buffer.created.milliseconds, try JSONText.of(buffer),
             ])
     }
 
@@ -112,7 +107,7 @@ struct Scribe {
             VALUES (?, ?, ?, ?, ?, ?)
             """,
             [
-                reservation.name, try json(reservation.users), reservation.start.milliseconds,
+                reservation.name, try JSONText.of(reservation.users), reservation.start.milliseconds,
                 reservation.end.milliseconds, reservation.burstBuffer, reservation.flags,
             ])
     }
@@ -146,7 +141,7 @@ struct Scribe {
             """,
             [
                 whole(end.pid), end.startedMicroseconds, end.durationMicroseconds, end.outcome, end.status,
-                end.message, end.printed, end.log.isEmpty ? "[]" : try json(end.log),
+                end.message, end.printed, end.log.isEmpty ? "[]" : try JSONText.of(end.log),
                 Int64(end.id.number),
             ])
     }
@@ -159,10 +154,6 @@ struct Scribe {
     private func run(_ sql: String, _ values: [(any DatabaseValueConvertible)?]) throws {
         try database.cachedStatement(sql: sql).execute(
             arguments: StatementArguments(values.map(Self.kept)))
-    }
-
-    private func json(_ value: some Encodable) throws -> String {
-        String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
     /// Without an encoder: there are nine of these in the life of a buffer.

@@ -35,12 +35,8 @@ extension Store {
 /// Writes the stager's records within a transaction.
 private struct StagerScribe {
     private let database: Database
-    private let encoder = JSONEncoder()
 
-    init(_ database: Database) {
-        self.database = database
-        encoder.outputFormatting = .withoutEscapingSlashes
-    }
+    init(_ database: Database) { self.database = database }
 
     func write(_ record: StagerRecord) throws {
         switch record {
@@ -54,7 +50,7 @@ private struct StagerScribe {
                 """,
                 [
                     number(session.id), session.token, quantity(session.key.generation), Int64(session.owner.uid),
-                    session.phaseName, quantity(session.bytes), session.created.milliseconds, try json(session),
+                    session.phaseName, quantity(session.bytes), session.created.milliseconds, try JSONText.of(session),
                 ])
         case .plan(let id, let text):
             try run("INSERT OR REPLACE INTO stager_plans(session, plan) VALUES (?, ?)", [number(id), text])
@@ -64,12 +60,12 @@ private struct StagerScribe {
         case .quarantined(let buffer):
             try run(
                 "INSERT OR REPLACE INTO stager_quarantine(id, token, since, buffer) VALUES (?, ?, ?, ?)",
-                [number(buffer.id), buffer.key.token, buffer.since.milliseconds, try json(buffer)])
+                [number(buffer.id), buffer.key.token, buffer.since.milliseconds, try JSONText.of(buffer)])
         case .forgetQuarantined(let id): try run("DELETE FROM stager_quarantine WHERE id = ?", [number(id)])
         case .pool(let pool):
             try run(
                 "INSERT OR REPLACE INTO stager_pools(name, granularity, quantity, pool) VALUES (?, ?, ?, ?)",
-                [pool.id, quantity(pool.granularity), quantity(pool.quantity), try json(pool)])
+                [pool.id, quantity(pool.granularity), quantity(pool.quantity), try JSONText.of(pool)])
         case .forgetPool(let name): try run("DELETE FROM stager_pools WHERE name = ?", [name])
         case .tombstone(let tombstone):
             try run(
@@ -95,10 +91,6 @@ private struct StagerScribe {
 
     private func run(_ sql: String, _ values: [any DatabaseValueConvertible]) throws {
         try database.cachedStatement(sql: sql).execute(arguments: StatementArguments(values))
-    }
-
-    private func json(_ value: some Encodable) throws -> String {
-        String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }
 

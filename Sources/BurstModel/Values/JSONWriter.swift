@@ -148,39 +148,44 @@ package struct JSONWriter {
         for _ in 0..<depth { bytes += [0x20, 0x20] }
     }
 
-    private mutating func string(_ text: String) {
-        bytes.append(UInt8(ascii: "\""))
+    private mutating func string(_ text: String) { bytes.appendJSON(text) }
+}
+
+extension [UInt8] {
+    /// As a JSON text, with its quotes.
+    package mutating func appendJSON(_ text: String) {
+        append(UInt8(ascii: "\""))
         let span = text.utf8Span.span
         // Pieces without a special character go as a whole.
         var start = 0
-        for index in span.indices where Self.isSpecial(span[index]) {
+        for index in span.indices where Self.isSpecialInJSON(span[index]) {
             append(span.extracting(start..<index))
             escape(span[index])
             start = index + 1
         }
         append(span.extracting(start..<span.count))
-        bytes.append(UInt8(ascii: "\""))
+        append(UInt8(ascii: "\""))
     }
 
-    private static func isSpecial(_ byte: UInt8) -> Bool {
+    private static func isSpecialInJSON(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7f
     }
 
     private mutating func append(_ piece: Span<UInt8>) {
-        piece.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+        piece.withUnsafeBufferPointer { append(contentsOf: $0) }
     }
 
     private mutating func escape(_ byte: UInt8) {
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-            bytes.append(UInt8(ascii: "\\"))
-            bytes.append(byte)
-        case 0x0a: bytes += #"\n"#.utf8
-        case 0x09: bytes += #"\t"#.utf8
+            append(UInt8(ascii: "\\"))
+            append(byte)
+        case 0x0a: self += #"\n"#.utf8
+        case 0x09: self += #"\t"#.utf8
         default:
             let digits = Array("0123456789abcdef".utf8)
-            bytes += #"\u00"#.utf8
-            bytes += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            self += #"\u00"#.utf8
+            self += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
         }
     }
 }
