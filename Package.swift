@@ -145,7 +145,8 @@ let package = Package(
             exclude: ["Resources", "burstmon.1"], swiftSettings: settings),
         program("burst-bench", "BurstBench", "BurstTestSupport", arguments),
         module(
-            "BurstBench", "BurstModel", "BurstScreen", "BurstEngine", "BurstWire", "BurstClient", "BurstHooks",
+            "BurstBench", "BurstModel", "BurstScreen", "BurstSources", "BurstEngine", "BurstWire", "BurstClient",
+            "BurstHooks",
             "BurstStore", "BurstTestSupport", "CSys"),
         // The command line, under its own name and those of Slurm's commands.
         module(

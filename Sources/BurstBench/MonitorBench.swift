@@ -13,6 +13,8 @@ package final class MonitorBench {
         package var keys = 60
         package var answers = 4
         package var windowSeconds = 62.0
+        /// Samples of the recording that is replayed.
+        package var replayed = 1000
 
         package init() {}
 
@@ -23,6 +25,7 @@ package final class MonitorBench {
             effort.keys = 25
             effort.answers = 2
             effort.windowSeconds = 12
+            effort.replayed = 200
             return effort
         }
     }
@@ -92,6 +95,7 @@ package final class MonitorBench {
         try measureStorm()
         try measureOnce()
         try measureInProcess()
+        try measureReplay()
         try measureLarge()
         try measureWindow()
     }

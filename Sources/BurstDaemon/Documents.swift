@@ -49,7 +49,8 @@ enum Documents {
     static func call(_ call: TracedCall) -> Listing.Call {
         let start = call.start
         var item = Listing.Call(
-            call: start.id.number, function: start.function.rawValue, jobId: start.jobID, arguments: start.arguments,
+            call: start.id.number, function: start.function.called(with: start.arguments), jobId: start.jobID,
+            arguments: start.arguments,
             limitSeconds: start.limitSeconds, at: time(start.at))
         if let end = call.end {
             item.outcome = end.outcome
@@ -81,7 +82,7 @@ enum Documents {
                     }
                 extra.jobStateSince = since?.milliseconds
                 if let call = job.buffer?.stage.call, let start = view.calls[call] {
-                    extra.function = start.function.rawValue
+                    extra.function = start.function.called(with: start.arguments)
                     extra.functionSince = start.at.milliseconds
                 }
                 return extra

@@ -36,6 +36,17 @@ package enum HookFunction: String, Codable, CaseIterable, Sendable {
         }
     }
 
+    /// What was called, as its arguments tell: a function of burst_buffer.lua, one of `dw_wlm_cli`, which is named behind
+    /// `--function`, or `dwstat`. A trace holds calls of both where a site has changed its plugin.
+    package func called(with arguments: [String]) -> String {
+        if self == .getStatus {
+            // lua is told who asks, by two numbers.
+            let isLua = arguments.count >= 2 && arguments.prefix(2).allSatisfy { UInt32($0) != nil }
+            return isLua ? rawValue : "dwstat"
+        }
+        return arguments.first == "--function" && arguments.count > 1 ? arguments[1] : rawValue
+    }
+
     /// With lua: runs in the engine's own process, without a limit; the others in children that can be killed (spec
     /// §4.1).
     package var runsInProcess: Bool {

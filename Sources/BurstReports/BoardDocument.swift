@@ -28,8 +28,17 @@ package struct BoardDocument: Sendable {
             document.objects("users", board.userRows, user)
             document.objects("jobs", board.jobRows, job)
             document.objects("stagings", board.stagingRows, staging)
+            document.objects("stager_pools", board.staging?.value.pools ?? [], stagerPool)
+            let names = Dictionary(board.userRows.map { ($0.uid, $0.user) }) { first, _ in first }
+            document.objects("quarantine", board.staging?.value.quarantine ?? []) { object, buffer in
+                quarantined(&object, buffer, names)
+            }
             document.objects("reservations", board.reservations?.value ?? [], reservation)
-            document.objects("alerts", board.alerts, alert)
+            // Whoever looks for a rule finds it; of those that tell the same, one is no other's.
+            let alerts = board.alerts.flatMap { alert in
+                alert.parts.isEmpty ? [(alert, nil)] : alert.parts.map { ($0, $0.id == alert.id ? nil : alert.rule) }
+            }
+            document.objects("alerts", alerts) { object, entry in alert(&object, entry.0, sameAs: entry.1) }
             document.objects("events", board.events, event)
         }
         return writer.bytes
@@ -213,6 +222,36 @@ package struct BoardDocument: Sendable {
         object.field("updated_at", progress?.updated?.rfc3339)
     }
 
+    private func stagerPool(_ object: inout JSONWriter, _ pool: StagingReport.Pool) {
+        // What is too much for a number is not told.
+        func bytes(_ granules: UInt64) -> UInt64? {
+            let (bytes, isTooMuch) = granules.multipliedReportingOverflow(by: pool.granularity)
+            return isTooMuch ? nil : bytes
+        }
+        object.field("name", pool.id)
+        object.field("granularity", pool.granularity)
+        object.field("total", bytes(pool.quantity))
+        object.field("live", bytes(pool.live))
+        object.field("quarantined", bytes(pool.quarantined))
+        object.field("reserve", bytes(pool.reserve))
+        object.field("free", bytes(pool.free))
+        object.field("limit", pool.limit.isEmpty ? nil : pool.limit)
+        object.field("unavailable", pool.unavailable)
+    }
+
+    private func quarantined(
+        _ object: inout JSONWriter, _ buffer: StagingReport.Quarantined, _ names: [UInt32: String]
+    ) {
+        object.field("token", buffer.key.token)
+        object.field("generation", buffer.key.generation)
+        object.field("user", buffer.owner.map { names[$0] ?? "\($0)" })
+        object.field("uid", buffer.owner)
+        object.field("since", buffer.since?.rfc3339)
+        object.field("size", buffer.bytes)
+        object.field("failures", buffer.failures)
+        object.field("last_error", buffer.lastError)
+    }
+
     private func reservation(_ object: inout JSONWriter, _ reservation: Reservation) {
         object.field("name", reservation.name)
         object.field("users", reservation.users)
@@ -222,7 +261,7 @@ package struct BoardDocument: Sendable {
         object.field("burst_buffer", reservation.burstBuffer)
     }
 
-    private func alert(_ object: inout JSONWriter, _ alert: Alert) {
+    private func alert(_ object: inout JSONWriter, _ alert: Alert, sameAs rule: String?) {
         object.field("rule", alert.rule)
         object.field("severity", alert.severity.label)
         object.field("subject", alert.subject.short)
@@ -232,6 +271,7 @@ package struct BoardDocument: Sendable {
         object.field("since", alert.since.rfc3339)
         object.field("since_seen", alert.sinceSeen)
         object.field("acknowledged", alert.acknowledged)
+        object.field("same_as", rule)
     }
 
     private func event(_ object: inout JSONWriter, _ event: Event) {

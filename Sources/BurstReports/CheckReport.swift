@@ -52,7 +52,7 @@ package struct CheckReport: Hashable, Sendable {
     ///   - rules: The rules that count; all where it is empty. Acknowledged alerts never count.
     ///   - thresholds: For the performance data.
     package init(_ board: Board, rules: Set<String> = [], thresholds: RuleThresholds = RuleThresholds()) {
-        let chosen = board.alerts.filter { rules.isEmpty || rules.contains($0.rule) }
+        let chosen = board.alerts.filter { rules.isEmpty || !rules.isDisjoint(with: $0.rules) }
         let open = chosen.filter { !$0.acknowledged && $0.severity > .info }
         let text: String
         if let why = board.whyStale {
@@ -90,7 +90,7 @@ package struct CheckReport: Hashable, Sendable {
             return number > 0 ? "\(number) \(severity.label)" : nil
         }
         var parts = open.prefix(alertsMax).map { alert in
-            var words = [alert.rule, alert.subject.short, alert.title]
+            var words = [alert.rules.joined(separator: "+"), alert.subject.short, alert.title]
             if !alert.user.isEmpty { words.append(alert.user) }
             if !alert.message.isEmpty { words.append("- " + alert.message) }
             return words.filter { !$0.isEmpty }.joined(separator: " ")

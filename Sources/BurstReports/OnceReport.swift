@@ -136,7 +136,8 @@ package struct OnceReport: Hashable, Sendable {
         for alert in board.alerts {
             let pool = board.poolRows.first { $0.pool.name == alert.pool }?.pool
             table.rows.append([
-                " " + (alert.acknowledged ? "." : alert.severity.sign), alert.rule, alert.title, alert.subject.short,
+                " " + (alert.acknowledged ? "." : alert.severity.sign), alert.rules.joined(separator: "+"), alert.title,
+                alert.subject.short,
                 alert.user, alert.size?.short(bytes: pool?.countsBytes ?? alert.size?.hasUnit ?? true) ?? "",
                 alert.pool == alert.subject.short ? "" : alert.pool,
                 Age.short(seconds: board.now.seconds(since: alert.since)) + (alert.sinceSeen ? "" : "+"), alert.message,

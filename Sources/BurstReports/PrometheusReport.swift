@@ -99,9 +99,11 @@ package struct PrometheusReport: Hashable, Sendable {
             writer.sample("burst_user_used", [("user", row.user), ("uid", "\(row.uid)")], "\(used)")
         }
         writer.family("burst_alerts", "gauge", "Alerts that are not acknowledged.")
+        // Of each rule: one failure may be told by two.
+        let alerts = board.alerts.flatMap { $0.parts.isEmpty ? [$0] : $0.parts }
         for rule in RuleThresholds.ids {
             for severity in Severity.allCases {
-                let count = board.alerts.count { $0.rule == rule && $0.severity == severity && !$0.acknowledged }
+                let count = alerts.count { $0.rule == rule && $0.severity == severity && !$0.acknowledged }
                 guard count > 0 else { continue }
                 writer.sample("burst_alerts", [("rule", rule), ("severity", severity.label)], "\(count)")
             }

@@ -83,6 +83,8 @@ package final class PseudoTerminal {
         posix_spawn_file_actions_addopen(&actions, 0, name, O_RDWR, 0)
         posix_spawn_file_actions_adddup2(&actions, 0, 1)
         posix_spawn_file_actions_adddup2(&actions, 0, 2)
+        // Nor anything else that the tests have open just now.
+        bb_spawn_closes_from(&actions, 3)
         var signals = sigset_t()
         sigfillset(&signals)
         posix_spawnattr_setsigdefault(&attributes, &signals)
@@ -165,7 +167,7 @@ package final class PseudoTerminal {
 
     /// Reads until the condition holds. Returns whether it did before the deadline.
     @discardableResult
-    package func wait(seconds: Double = 10, until condition: (PseudoTerminal) -> Bool) -> Bool {
+    package func wait(seconds: Double = Wait.hangSeconds, until condition: (PseudoTerminal) -> Bool) -> Bool {
         let deadline = Self.now + UInt64(seconds * 1e9)
         while true {
             drain()
@@ -180,18 +182,20 @@ package final class PseudoTerminal {
 
     /// Reads until a text stands on the screen.
     @discardableResult
-    package func wait(for text: String, seconds: Double = 10) -> Bool {
+    package func wait(for text: String, seconds: Double = Wait.hangSeconds) -> Bool {
         wait(seconds: seconds) { $0.emulator.contains(text) }
     }
 
-    /// Reads until the program sleeps and all that it wrote has come: a frame that has begun is then complete.
+    /// Reads until the program has taken what was typed, sleeps, and all that it wrote has come: a frame that has begun
+    /// is then complete.
     @discardableResult
-    package func waitUntilIdle(seconds: Double = 10) -> Bool {
+    package func waitUntilIdle(seconds: Double = Wait.hangSeconds) -> Bool {
         // Behind a guardian, the program is its child.
         let process = Processes.children(of: pid).first ?? pid
         return wait(seconds: seconds) { terminal in
             // Asleep in a write, with the terminal full, it has more to say.
             let before = terminal.emulator.bytes
+            guard !terminal.hasUntaken else { return terminal.end != nil }
             guard Processes.isAsleep(process) else { return terminal.end != nil }
             terminal.drain()
             return terminal.emulator.bytes == before
@@ -200,10 +204,16 @@ package final class PseudoTerminal {
 
     /// Reads until the program has ended and all that it wrote has come.
     @discardableResult
-    package func waitForEnd(seconds: Double = 10) -> End? {
+    package func waitForEnd(seconds: Double = Wait.hangSeconds) -> End? {
         wait(seconds: seconds) { $0.hasEnded }
         drain()
         return end
+    }
+
+    /// Whether typed bytes wait for the program. A poll at the program's end brings those there that are on their way.
+    private var hasUntaken: Bool {
+        var descriptor = pollfd(fd: slave, events: Int16(POLLIN), revents: 0)
+        return poll(&descriptor, 1, 0) > 0 && descriptor.revents & Int16(POLLIN) != 0
     }
 
     private var hasEnded: Bool {
@@ -261,6 +271,13 @@ package enum Processes {
         text("/proc/\(pid)/task/\(pid)/children").split(separator: " ").compactMap { Int32($0) }
     }
 
+    /// The children of all threads of a process.
+    package static func childrenOfThreads(of pid: Int32) -> [Int32] {
+        threads(of: pid).flatMap { thread in
+            text("/proc/\(pid)/task/\(thread)/children").split(separator: " ").compactMap { Int32($0) }
+        }
+    }
+
     /// The state letter (R, S, T for stopped, Z for ended but not waited for), or nil if there is no such process.
     package static func state(of pid: Int32) -> Character? {
         state("/proc/\(pid)/stat")
@@ -280,17 +297,23 @@ package enum Processes {
     package static func isStopped(_ pid: Int32) -> Bool { all(pid, are: "T") }
 
     private static func all(_ pid: Int32, are wanted: Character) -> Bool {
-        guard let folder = opendir("/proc/\(pid)/task") else { return false }
+        let threads = threads(of: pid)
+        // A thread that has ended meanwhile has no state.
+        return !threads.isEmpty
+            && threads.compactMap { state("/proc/\(pid)/task/\($0)/stat") }.allSatisfy { $0 == wanted }
+    }
+
+    private static func threads(of pid: Int32) -> [Int32] {
+        guard let folder = opendir("/proc/\(pid)/task") else { return [] }
         defer { closedir(folder) }
+        var threads: [Int32] = []
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            // A thread that has ended meanwhile has no state.
-            guard let thread = Int32(name), let state = state("/proc/\(pid)/task/\(thread)/stat") else { continue }
-            if state != wanted { return false }
+            if let thread = Int32(name) { threads.append(thread) }
         }
-        return true
+        return threads
     }
 
     package static func isAlive(_ pid: Int32) -> Bool { state(of: pid).map { $0 != "Z" } ?? false }

@@ -67,6 +67,7 @@ package struct StagerDocument {
     package mutating func quarantine(_ token: String, failures: Int, error: String, since: Timestamp) {
         let session = add(token, phase: .ready)
         snapshot.sessions.removeLast()
+        snapshot.pools[0].use.quarantined += session.instances.reduce(0) { $0 + $1.granules }
         snapshot.quarantine.append(
             QuarantinedBuffer(
                 id: session.id, key: session.key, owner: session.owner, creator: session.creator,

@@ -20,6 +20,8 @@ package final class StandInCopier: Sendable {
     /// What goes wrong from now on; once, unless `always` is its last word.
     package func fault(_ words: String) { folder.write(words, to: "fault") }
     package func noFault() { folder.remove("fault") }
+    /// Ends the fault `wait`.
+    package func letGo() { folder.write("", to: "go") }
 
     /// The arguments of each call.
     package var calls: [String] { folder.text(of: "calls").split(separator: "\n").map(String.init) }
@@ -40,6 +42,8 @@ package final class StandInCopier: Sendable {
         let count = fread(&bytes, 1, bytes.count, file)
         return Array(bytes.prefix(count))
     }
+
+    package func forgetProcesses() { folder.remove("pids") }
 
     /// As `ps` has it: `T` where it is stopped.
     package func state(_ pid: Int32) -> String {

@@ -155,7 +155,7 @@ package final class StubCommands: Sendable {
     }
 
     package func run(
-        _ arguments: String..., environment: [String: String] = [:], seconds: Double = 20
+        _ arguments: String..., environment: [String: String] = [:], seconds: Double = Wait.hangSeconds
     ) throws(HarnessError) -> PipedProgram.Result {
         try PipedProgram.run(
             [Self.burstmon] + arguments, environment: self.environment().merging(environment) { $1 }, seconds: seconds)

@@ -42,18 +42,12 @@ package final class StubSlurm {
 
     private func script(_ name: String, _ body: String) throws(HarnessError) {
         let head = "#!/bin/sh\nd='\(folder)'\necho \"$$ \(name) $*\" >>\"$d/calls\"\n"
-        try write(Array((head + body + "\n").utf8), to: "bin/" + name)
-        chmod("\(folder)/bin/\(name)", 0o755)
+        try WholeFile.write((head + body + "\n").utf8, to: "\(folder)/bin/\(name)", mode: 0o755)
     }
 
     /// Replaces a file as a whole, since a stand-in may be reading it.
     private func write(_ bytes: [UInt8], to name: String) throws(HarnessError) {
-        let new = "\(folder)/new"
-        guard let file = fopen(new, "wb") else { throw HarnessError("cannot write below \(folder)") }
-        let count = fwrite(bytes, 1, bytes.count, file)
-        guard fclose(file) == 0, count == bytes.count, rename(new, "\(folder)/\(name)") == 0 else {
-            throw HarnessError("cannot write \(folder)/\(name)")
-        }
+        try WholeFile.write(bytes, to: "\(folder)/\(name)")
     }
 
     // MARK: What they answer

@@ -20,13 +20,7 @@ package final class TemporaryFolder: Sendable {
 
     /// Writes a file, by way of another name so that nobody reads half of it.
     package func write(_ text: some Sequence<UInt8>, to name: String, mode: UInt32 = 0o644) {
-        let bytes = Array(text)
-        let new = self(name) + ".new"
-        guard let file = fopen(new, "wb") else { fatalError("cannot write \(new): errno \(errno)") }
-        fwrite(bytes, 1, bytes.count, file)
-        fclose(file)
-        chmod(new, mode)
-        rename(new, self(name))
+        do { try WholeFile.write(text, to: self(name), mode: mode) } catch { fatalError("\(error)") }
     }
 
     package func write(_ text: String, to name: String, mode: UInt32 = 0o644) {

@@ -32,6 +32,7 @@ package final class UnixListener: Sendable {
         state.withLock { $0.listener = listener }
         onThread { [weak self] in
             while case let client = accept(listener, nil, nil), client >= 0 {
+                _ = fcntl(client, F_SETFD, FD_CLOEXEC)
                 guard let self else {
                     close(client)
                     break

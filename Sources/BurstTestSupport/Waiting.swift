@@ -1,5 +1,5 @@
 /// Waits until a condition holds, at most so many seconds; false where it never did.
-package func eventually(seconds: Double = 20, _ condition: () async -> Bool) async -> Bool {
+package func eventually(seconds: Double = Wait.hangSeconds, _ condition: () async -> Bool) async -> Bool {
     let clock = ContinuousClock()
     let deadline = clock.now + .milliseconds(Int(seconds * 1000))
     while clock.now < deadline {

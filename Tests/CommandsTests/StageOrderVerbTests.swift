@@ -6,7 +6,7 @@ import Testing
 @testable import BurstCommands
 
 /// `burst retry`, `throttle` and `access` against a server on a real socket.
-@Suite(.timeLimit(.minutes(2))) struct StageOrderVerbTests {
+@Suite(.timeLimit(.minutes(15))) struct StageOrderVerbTests {
     /// What was asked.
     private final class Heard: Sendable {
         let orders = Mutex<[StageOrder]>([])

@@ -8,7 +8,7 @@ import Testing
 @testable import BurstCommands
 
 /// `burst staging` against a server on a real socket.
-@Suite(.timeLimit(.minutes(2))) struct StagingVerbTests {
+@Suite(.timeLimit(.minutes(15))) struct StagingVerbTests {
     private static func document(_ change: (inout StagerDocument) -> Void = { _ in }) -> [UInt8] {
         var document = StagerDocument.busy(
             at: Timestamp(seconds: 1_800_000_000), tokens: ["7", "8", "9", "10", "alpha"],

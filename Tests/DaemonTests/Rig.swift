@@ -83,7 +83,9 @@ final class Rig: Sendable {
         await stop()
     }
 
-    func connect() throws -> BurstConnection { try BurstConnection.connect(path: socket, program: "test") }
+    func connect() throws -> BurstConnection {
+        try BurstConnection.connect(path: socket, program: "test", milliseconds: Int(Wait.hangSeconds * 1000))
+    }
 
     /// Connects without saying anything.
     func raw() throws -> RawClient { try RawClient(socket) }

@@ -2,7 +2,7 @@ import BurstTestSupport
 import Testing
 
 /// The modes without a screen (A23): what they print, how they end, and that they say what is wrong in one line.
-@Suite(.onWorkers, .timeLimit(.minutes(2)))
+@Suite(.onWorkers, .timeLimit(.minutes(15)))
 struct BatchTests {
     @Test func onceJSONAndCSVShowTheSameFigures() throws {
         let slurm = try StubCommands()
@@ -41,7 +41,7 @@ struct BatchTests {
         let slurm = try StubCommands()
         let program = try slurm.start("--jsonl", "-d", "5", "-n", "3")
         for count in 1...3 {
-            #expect(program.wait(seconds: 15) { $0.lines.count >= count }, "line \(count)")
+            #expect(program.wait { $0.lines.count >= count }, "line \(count)")
             // Whole, and alone: the next one is 5 s away.
             #expect(program.lines.count == count)
             #expect(program.output.last == 10)
@@ -56,7 +56,7 @@ struct BatchTests {
         let program = try slurm.start("--jsonl", "-d", "5")
         #expect(program.wait { $0.lines.count == 1 })
         program.closeOutput()
-        let result = program.waitForEnd(seconds: 15)
+        let result = program.waitForEnd()
         #expect(result.end == .killed(signal: 13))
         #expect(result.errors.isEmpty, "\(result.errorText)")
     }

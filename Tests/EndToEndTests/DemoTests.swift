@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 /// `burstmon --demo`: a burstd of its own whose stager copies real files, of which nothing stays.
-@Suite(.onWorkers, .serialized, .timeLimit(.minutes(3)))
+@Suite(.onWorkers, .serialized, .timeLimit(.minutes(15)))
 struct DemoTests {
     /// A folder for temporary files into which everybody may write.
     private struct Place {
@@ -74,7 +74,7 @@ struct DemoTests {
         var seen: Set<String> = []
         let stages: Set = ["pending", "staging-in", "running", "staging-out", "HELD"]
         #expect(
-            terminal.wait(seconds: 40) { terminal in
+            terminal.wait { terminal in
                 for stage in stages where terminal.emulator.contains(stage) { seen.insert(stage) }
                 return seen == stages
             }, "\(seen)\n\(terminal.emulator.text)")
@@ -82,25 +82,25 @@ struct DemoTests {
         #expect(place.demos.count == 1 && !place.processes.isEmpty)
         // The one whose setup failed stands still.
         terminal.type(":cancel 4\r")
-        #expect(terminal.wait(for: "(scontrol show job)", seconds: 20), "\(terminal.emulator.text)")
+        #expect(terminal.wait(for: "(scontrol show job)"), "\(terminal.emulator.text)")
         terminal.type("c\r")
-        #expect(terminal.wait(for: "scancel 4: accepted", seconds: 20), "\(terminal.emulator.text)")
+        #expect(terminal.wait(for: "scancel 4: accepted"), "\(terminal.emulator.text)")
         terminal.type("\u{1b}2")
         #expect(terminal.wait { $0.emulator.contains("nvme") && $0.emulator.contains("scratch") })
         // Copies under way, and the one whose target takes nothing.
         terminal.type("9")
         #expect(
-            terminal.wait(seconds: 30) { terminal in
+            terminal.wait { terminal in
                 terminal.emulator.text.split(separator: "\n").contains { line in
                     let share = line.firstMatch(of: /(\d+)%/).flatMap { Int($0.1) } ?? 0
                     return (1..<100).contains(share) && line.contains("staging-") && line.contains("/s")
                 }
             }, "\(terminal.emulator.text)")
-        #expect(terminal.wait(for: "stage-out-failed", seconds: 40), "\(terminal.emulator.text)")
+        #expect(terminal.wait(for: "stage-out-failed"), "\(terminal.emulator.text)")
         // The calls of the script, with their answers.
         terminal.type("6")
         #expect(terminal.wait(for: "trace: calls of the script"), "\(terminal.emulator.text)")
-        #expect(terminal.wait(for: "data_in", seconds: 20), "\(terminal.emulator.text)")
+        #expect(terminal.wait(for: "data_in"), "\(terminal.emulator.text)")
         #expect(terminal.quit() == .exited(0))
         #expect(terminal.isGivenBack)
         #expect(Wait.until { place.demos.isEmpty && place.processes.isEmpty }, "\(place.demos) \(place.processes)")
@@ -109,19 +109,19 @@ struct DemoTests {
     @Test(.enabled(if: canRun)) func nothingStaysWhenItIsKilled() throws {
         let place = try Place()
         let terminal = try place.screen("--screen", "jobs")
-        #expect(terminal.wait(for: "running", seconds: 40), "\(terminal.emulator.text)")
+        #expect(terminal.wait(for: "running"), "\(terminal.emulator.text)")
         #expect(place.demos.count == 1)
         kill(terminal.pid, SIGKILL)
         #expect(terminal.waitForEnd() == .killed(signal: SIGKILL))
         #expect(
-            Wait.until(seconds: 30) { place.demos.isEmpty && place.processes.isEmpty },
+            Wait.until { place.demos.isEmpty && place.processes.isEmpty },
             "\(place.demos) \(place.processes)")
     }
 
     @Test(.enabled(if: canRun)) func onePrintedBoardNeedsNoScreen() throws {
         let place = try Place()
         let result = try PipedProgram.run(
-            [StubCommands.burstmon, "--demo", "--json"], environment: place.environment, seconds: 60)
+            [StubCommands.burstmon, "--demo", "--json"], environment: place.environment)
         #expect(result.end == .exited(0), "\(result.errorText)")
         #expect(result.text.contains("\"nvme\"") && result.text.contains("\"scratch\""))
         #expect(place.demos.isEmpty && place.processes.isEmpty)
@@ -141,7 +141,7 @@ struct DemoTests {
         #expect(symlink("\(built)/../../../Sources", place.folder("Sources")) == 0)
         place.folder.write("", to: "Package.swift")
         let result = try PipedProgram.run(
-            [folder + "/burstmon", "--demo", "--once"], environment: place.environment, seconds: 60)
+            [folder + "/burstmon", "--demo", "--once"], environment: place.environment)
         #expect(result.end == .exited(1))
         #expect(result.errorLines.count == 1, "\(result.errorText)")
         #expect(result.errorText.contains("\(folder)/burst-stage: No such file"), "\(result.errorText)")
@@ -153,13 +153,13 @@ struct DemoTests {
         var environment = place.environment
         environment["PATH"] = place.folder.path
         environment["BURST_SOCKET"] = place.folder("none.sock")
-        let result = try PipedProgram.run([StubCommands.burstmon, "--once"], environment: environment, seconds: 60)
+        let result = try PipedProgram.run([StubCommands.burstmon, "--once"], environment: environment)
         #expect(result.end == .exited(1))
         #expect(result.errorLines.count == 1, "\(result.errorText)")
         #expect(result.errorText.contains("no burstd listens at \(place.folder("none.sock"))"))
         #expect(result.errorText.contains("burstmon --demo"))
         let asked = try PipedProgram.run(
-            [StubCommands.burstmon, "--source", "burstd", "--check"], environment: environment, seconds: 60)
+            [StubCommands.burstmon, "--source", "burstd", "--check"], environment: environment)
         #expect(asked.end == .exited(3) || asked.end == .exited(2))
         #expect(asked.text.contains("burstd does not run there"), "\(asked.text)")
     }

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 /// burstmon on a terminal: every screen at every size, and every key.
-@Suite(.onWorkers, .timeLimit(.minutes(2)))
+@Suite(.onWorkers, .timeLimit(.minutes(15)))
 struct ScreenTests {
     static let sizes = [(80, 24), (40, 12), (20, 5), (200, 50)].map { Size(columns: $0.0, rows: $0.1) }
     static let titles = ["Overview", "Pools", "Buffers", "Users", "Jobs", "Status", "Events", "Config"]
@@ -133,7 +133,7 @@ struct ScreenTests {
         slurm.show(SyntheticCluster(buffers: 7))
         terminal.type("R")
         #expect(
-            terminal.wait(seconds: 15) { $0.emulator.contains("PAUSED +") && !$0.emulator.contains("PAUSED +0") },
+            terminal.wait { $0.emulator.contains("PAUSED +") && !$0.emulator.contains("PAUSED +0") },
             "\(terminal.emulator.text)")
         #expect(StubCommands.rows(terminal).map { $0.prefix(12) } == rows.map { $0.prefix(12) })
         terminal.type("z")
@@ -224,7 +224,7 @@ struct ScreenTests {
         #expect(terminal.waitForData())
         for _ in 0..<3 {
             #expect(
-                terminal.press(":cancel 169001\r", until: "(scontrol show job)", seconds: 15),
+                terminal.press(":cancel 169001\r", until: "(scontrol show job)"),
                 "\(terminal.emulator.text)")
             terminal.type("\u{1b}")
             #expect(terminal.wait { !$0.emulator.contains("Keep (Esc)") })

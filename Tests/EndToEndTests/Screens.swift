@@ -4,13 +4,13 @@ import Testing
 
 extension PseudoTerminal {
     /// Waits until the first data are on the screen: the buffers, and the jobs that belong to them.
-    func waitForData(seconds: Double = 20) -> Bool {
+    func waitForData(seconds: Double = Wait.hangSeconds) -> Bool {
         wait(seconds: seconds) { $0.emulator.contains("LIVE") || $0.emulator.contains("REPLAY") }
     }
 
     /// Types a key and waits until the screen shows what it did.
     @discardableResult
-    func press(_ keys: String, until text: String, seconds: Double = 10) -> Bool {
+    func press(_ keys: String, until text: String, seconds: Double = Wait.hangSeconds) -> Bool {
         type(keys)
         return wait(for: text, seconds: seconds)
     }
@@ -19,6 +19,7 @@ extension PseudoTerminal {
     func waitUntilSettled() {
         var text = ""
         repeat {
+            waitUntilIdle()
             text = emulator.text
             wait(seconds: 0.4) { $0.emulator.text != text }
         } while emulator.text != text

@@ -169,7 +169,9 @@ final class BurstdRig {
 
     // MARK: Clients
 
-    func connect() throws -> BurstConnection { try BurstConnection.connect(path: socket, program: "test") }
+    func connect() throws -> BurstConnection {
+        try BurstConnection.connect(path: socket, program: "test", milliseconds: Int(Wait.hangSeconds * 1000))
+    }
 
     /// One of those that `Tests/Reference/cluster users` makes.
     static func user(_ name: String) throws -> User {

@@ -62,14 +62,15 @@ import Testing
     @Test func aUserRunsAJobAndSeesWhatItPrints() throws {
         let rig = try started()
         let alice = try BurstdRig.user("bbalice")
+        let gate = "while [ ! -e \(rig.folder("data/go")) ]; do sleep 0.05; done"
         rig.folder.write(
-            Self.quick + "echo out $BB_DIR; echo err >&2; id -un; sleep 1.5; echo later; exit 7\n",
-            to: "data/job.sh")
+            Self.quick + "echo out $BB_DIR; echo err >&2; id -un; \(gate); echo later; exit 7\n", to: "data/job.sh")
         let program = try rig.begin(["burst", "run", rig.folder("data/job.sh")], as: alice)
         // It comes as it is printed, not at the end.
         #expect(program.wait(seconds: 60) { $0.lines.contains("bbalice") || $0.end != nil })
         #expect(program.end == nil)
         #expect(!program.lines.contains("later"))
+        rig.folder.write("", to: "data/go")
         let result = program.waitForEnd(seconds: 60)
         #expect(result.end == .exited(7))
         #expect(try rig.run(["burst", "show", "job"]).text.contains("SubmitLine=burst run /"))
@@ -319,13 +320,19 @@ import Testing
         let second = try rig.submit(wait, as: alice, ["-o", "/dev/null"])
         for job in [first, second] { #expect(try rig.waits(for: job, "JobState", "RUNNING")) }
         // One ends while there is no burstd, the other after the next start.
-        let lone = try rig.submit("#!/bin/sh\nsleep 2\nexit 6\n", as: alice, ["-o", "/dev/null"])
+        let end = rig.folder("data/end")
+        let lone = try rig.submit(
+            "#!/bin/sh\necho $$ >lone\nwhile [ ! -e \(end) ]; do sleep 0.1; done\nexit 6\n", as: alice,
+            ["-o", "/dev/null"])
         #expect(try rig.waits(for: lone, "JobState", "RUNNING"))
+        #expect(Wait.until { rig.folder.text(of: "data/lone").hasSuffix("\n") })
+        let process = try #require(Int32(rig.folder.text(of: "data/lone").dropLast()))
         #expect(try rig.end(SIGTERM).end == .exited(0))
         let left = Set(rig.marked().map(Processes.name))
         #expect(left.contains("burst-stepd"))
         #expect(!left.contains("burst-scriptd"))
-        Wait.until(seconds: 3) { false }
+        rig.folder.write("", to: "data/end")
+        #expect(Wait.until { Processes.text("/proc/\(process)/stat") == nil })
         try rig.start()
         #expect(try rig.waits(for: lone, "JobState", "FAILED"))
         #expect(try rig.job(lone)["ExitCode"] == "6:0")

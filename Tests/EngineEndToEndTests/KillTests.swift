@@ -332,10 +332,10 @@ final class KillRun {
         if check.end != .exited(0) || !check.output.isEmpty { report("burst fsck: \(check.text)") }
         // Hooks of an earlier burstd have had time to end.
         let expected = Set([rig.pid] + (rig.scriptd.map { [$0] } ?? []))
-        let isAlone = Wait.until(seconds: 20, every: 0.2) { Set(rig.marked()).subtracting(expected).isEmpty }
+        let isAlone = Wait.until(every: 0.2) { Set(rig.marked()).subtracting(expected).isEmpty }
         if !isAlone { report("processes beside burstd: \(names(Set(rig.marked()).subtracting(expected)))") }
         try rig.end(SIGTERM)
-        if !Wait.until(seconds: 10, every: 0.1, { rig.marked().isEmpty }) {
+        if !Wait.until(every: 0.1, { rig.marked().isEmpty }) {
             report("processes are left: \(names(Set(rig.marked())))")
         }
     }

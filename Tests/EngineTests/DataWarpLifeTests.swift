@@ -388,6 +388,34 @@ import Testing
         #expect(world.engine.pools.count == 2)
     }
 
+    /// What a trace calls them.
+    @Test func callsAreNamedAsThePluginMakesThem() {
+        let world = Self.world(emulated: false)
+        world.submit(
+            Self.order(
+                """
+                \(Self.jobdw)
+                #DW stage_in type=directory source=/a destination=$DW_JOB_STRIPED/a
+                #DW stage_out type=directory source=$DW_JOB_STRIPED/a destination=/b
+                """))
+        world.settle()
+        func name(_ call: HookCall) -> String { call.function.called(with: call.arguments) }
+        #expect(world.calls.map(name).prefix(3) == ["pools", "show_instances", "show_sessions"])
+        #expect(
+            world.calls.filter { $0.jobID == 1 }.map(name) == [
+                "job_process", "setup", "data_in", "real_size", "paths", "pre_run", "post_run", "data_out", "teardown",
+            ])
+        let persistent = created(Self.world())
+        persistent.submit(Self.order("#BB destroy_persistent name=alpha", nodes: 0))
+        persistent.settle()
+        #expect(persistent.calls.filter { $0.function == .createPersistent }.map(name) == ["create_persistent"])
+        #expect(persistent.calls.filter { $0.function == .destroyPersistent }.map(name) == ["teardown"])
+        #expect(HookFunction.getStatus.called(with: ["sessions", "1"]) == "dwstat")
+        #expect(HookFunction.getStatus.called(with: []) == "dwstat")
+        #expect(HookFunction.getStatus.called(with: ["1001", "100", "all"]) == "slurm_bb_get_status")
+        #expect(HookFunction.dataIn.called(with: ["7", "/script"]) == "slurm_bb_data_in")
+    }
+
     @Test func aRestartForgetsNoBufferAndCreatesWhatWasBeingCreated() {
         let world = Self.world()
         world.hook = { call in

@@ -101,10 +101,10 @@ import Testing
     }
 
     @Test func aProcessThatWasLeftBehindIsNotWaitedFor() async throws {
-        let bench = try Bench("setsid sleep 20 & echo done")
-        let answer = await bench.call([], limit: 10)
+        let bench = try Bench("setsid sleep 100 & echo done")
+        let answer = await bench.call([], limit: 60)
         #expect(answer.end == .success(message: "done\n"))
-        #expect(answer.durationMicroseconds < 8_000_000)
+        #expect(answer.durationMicroseconds < 60_000_000)
     }
 
     @Test func aFloodIsCutOff() async throws {

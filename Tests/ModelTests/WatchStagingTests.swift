@@ -91,6 +91,43 @@ import Testing
         #expect(scene.board.stagingRows.first?.severity == .crit && scene.row(7)?.severity == .crit)
     }
 
+    /// R4, R5 and R19 of one job.
+    @Test(arguments: ["out", "in"]) func aFailureThatSlurmTellsTooIsOneLine(direction: String) throws {
+        var scene = Scene()
+        let failure = StagerDocument.failure("disk full", at: scene.now)
+        let reason = "burst_buffer/lua: slurm_bb_data_\(direction) failed: exit 1"
+        func poll() {
+            scene.poll(
+                [Scene.buffer(7)],
+                [
+                    direction == "out"
+                        ? Scene.job(7, "STAGE_OUT", .stagingOut, reason: reason)
+                        : Scene.job(7, "PENDING", .stagingIn, reason: reason)
+                ])
+        }
+        poll()
+        let rule = direction == "out" ? "R4" : "R5"
+        let alone = try #require(scene.alert(rule))
+        #expect(alone.parts.isEmpty && alone.rules == [rule])
+        let phase: StagerSession.Phase = direction == "out" ? .stageOutFailed(failure) : .stageInFailed(failure)
+        scene.watch.ingest(document(scene, phase) { $0.lastError = "disk full" }.sample())
+        let alert = try #require(scene.alert("R19"))
+        #expect(scene.alert(rule) == nil && scene.board.alerts.count == 1)
+        #expect(alert.rules == ["R19", rule] && alert.title == alone.title && alert.severity == .crit)
+        let stagers = direction == "out" ? "data still in the buffer: disk full" : "stager: disk full"
+        #expect(alert.message.hasPrefix("\(stagers); Slurm: ") && alert.message.contains(reason))
+        #expect(alert.user == alone.user && alert.pool == alone.pool && alert.since == alone.since)
+        // Known is known, of both.
+        scene.watch.acknowledge(alert.id, at: scene.now)
+        #expect(scene.alert("R19")?.acknowledged == true)
+        #expect(scene.alert("R19")?.parts.map(\.acknowledged) == [true, true])
+        scene.watch.acknowledge(Alert.ID(rule: rule, subject: alert.subject), at: scene.now)
+        #expect(scene.alert("R19")?.acknowledged == false)
+        // The stager has mended it, and Slurm does not know yet.
+        scene.watch.ingest(document(scene, .running).sample())
+        #expect(scene.board.alerts.map(\.rules).contains([rule]) && scene.alert("R19") == nil)
+    }
+
     @Test func aCopyThatMovesNothingIsToldAndOneThatMovesOrIsPausedIsNot() throws {
         var scene = Scene()
         for round in 0..<4 {

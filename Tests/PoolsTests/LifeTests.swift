@@ -82,7 +82,7 @@ import Testing
         }
         holder.closeInput()
         _ = holder.waitForEnd()
-        #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty })
+        #expect(Wait.until { pool.removeQuarantined().isEmpty })
         bench.expectEmpty(pool)
     }
 
@@ -104,7 +104,7 @@ import Testing
             if cycle % 7 == 0 { try pool.conceal(token: "\(cycle)") }
             if cycle % 5 == 0 { pool.removeQuarantined() }
         }
-        #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty })
+        #expect(Wait.until { pool.removeQuarantined().isEmpty })
         bench.expectEmpty(pool)
         #expect(bench.descriptors() == descriptors)
     }
@@ -114,7 +114,7 @@ import Testing
         let bench = try PoolBench(for: driver)
         try bench.create()
         func live(_ what: String, _ step: Int) throws -> PipedProgram.Result {
-            try bench.start("lives", bench.path, driver.rawValue, "ext4", what, String(step)).waitForEnd(seconds: 60)
+            try bench.start("lives", bench.path, driver.rawValue, "ext4", what, String(step)).waitForEnd()
         }
         var kills = 0
         for chain in [["allocate", "expose", "conceal", "release", "remove"], ["allocate", "release", "remove"]] {
@@ -155,7 +155,7 @@ import Testing
         var step = 1
         while step < 60 {
             let result = try bench.start("lives", bench.path, driver.rawValue, "ext4", "allocate", String(step))
-                .waitForEnd(seconds: 60)
+                .waitForEnd()
             let isDone = result.text.hasPrefix("done")
             let pool = try bench.open()
             #expect(pool.recover() == [])
@@ -186,17 +186,17 @@ import Testing
                 bench.write("old", to: folder.striped + "/old")
             }
             let result = try bench.start("lives", bench.path, driver.rawValue, "ext4", "release", String(step))
-                .waitForEnd(seconds: 60)
+                .waitForEnd()
             let pool = try bench.open()
             if pool.folder(of: request.name) != nil { try pool.release(request.name, now: Self.later) }
             folder = try pool.allocate(request, now: PoolBench.now)
             #expect(access(folder.striped + "/old", F_OK) != 0, "step \(step)")
             bench.write("new", to: folder.striped + "/new")
-            #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty }, "step \(step)")
+            #expect(Wait.until { pool.removeQuarantined().isEmpty }, "step \(step)")
             #expect(pool.recover() == [])
             #expect(access(folder.striped + "/new", F_OK) == 0, "step \(step)")
             try pool.release(request.name, now: PoolBench.now)
-            #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty }, "step \(step)")
+            #expect(Wait.until { pool.removeQuarantined().isEmpty }, "step \(step)")
             bench.expectEmpty(pool)
             if result.text.hasPrefix("done") { break }
             step += 1
@@ -212,7 +212,7 @@ import Testing
         pool = nil
         // As after a boot: nothing is mounted but the pool itself.
         bench.unmountAll()
-        #expect(Wait.until(seconds: 10) { bench.loops(all: true).isEmpty })
+        #expect(Wait.until { bench.loops(all: true).isEmpty })
         #expect(throws: PoolFault.self) { try bench.open() }
         try bench.mountGround()
         let again = try bench.open()
@@ -252,7 +252,7 @@ import Testing
             try pool.release(name, now: PoolBench.now)
             cleaner.wake()
         }
-        #expect(Wait.until(seconds: 30) { pool.account.quarantined == 0 })
+        #expect(Wait.until { pool.account.quarantined == 0 })
         cleaner.stop()
         #expect(Wait.until { cleaner.isDone })
         bench.expectEmpty(pool)

@@ -218,7 +218,7 @@ import Testing
         #expect(bench.mounts("/fs/buffers/").count == 20)
         #expect(bench.loops().count == 20)
         for id in UInt64(1)...20 { try pool.release(bench.request(id).name, now: PoolBench.now) }
-        #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty })
+        #expect(Wait.until { pool.removeQuarantined().isEmpty })
         bench.expectEmpty(pool)
     }
 

@@ -78,7 +78,7 @@ final class PoolBench {
     deinit {
         unmountAll()
         // The last user of a device is gone a moment after the mount.
-        _ = Wait.until(seconds: 10) { loops().isEmpty }
+        _ = Wait.until { loops().isEmpty }
     }
 
     static func run(_ words: [String]) throws {
@@ -188,7 +188,7 @@ final class PoolBench {
             #expect(names("\(path)/\(place)") == [], "in \(place)", sourceLocation: sourceLocation)
         }
         #expect(mounts("/fs/") == [], sourceLocation: sourceLocation)
-        #expect(Wait.until(seconds: 5) { loops() == [] }, sourceLocation: sourceLocation)
+        #expect(Wait.until { loops() == [] }, sourceLocation: sourceLocation)
         let leaks = Reconciliation.leaks(
             known: [], found: pool.inventory(), now: Self.now.adding(seconds: 1 << 30), graceSeconds: 0)
         #expect(leaks == [], sourceLocation: sourceLocation)

@@ -77,14 +77,14 @@ import Testing
         }
         #expect(camera.shots.count > 20)
         bench.unmountAll()
-        #expect(Wait.until(seconds: 10) { bench.loops(all: true).isEmpty })
+        #expect(Wait.until { bench.loops(all: true).isEmpty })
         for shot in camera.shots {
             unlink(bench.folder("image"))
             rename(bench.folder(shot.name), bench.folder("image"))
             try bench.mountGround()
             try check(bench, driver, shot.promise, "\(driver) before: \(shot.step)")
             bench.unmountAll()
-            #expect(Wait.until(seconds: 10) { bench.loops(all: true).isEmpty })
+            #expect(Wait.until { bench.loops(all: true).isEmpty })
         }
     }
 
@@ -106,14 +106,14 @@ import Testing
             _ = try pool.allocate(bench.request(id), now: PoolBench.now)
         }
         for id in UInt64(1)...2 { try pool.release(bench.request(id).name, now: PoolBench.now) }
-        #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty }, at)
+        #expect(Wait.until { pool.removeQuarantined().isEmpty }, at)
         for leak in Reconciliation.leaks(
             known: [], found: pool.inventory(), now: Timestamp(milliseconds: 1 << 50), graceSeconds: 0)
         {
             #expect([.strayGroup, .strayDirectory, .strayImage].contains(leak.kind), at)
             try pool.repair(leak, now: PoolBench.now)
         }
-        #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty }, at)
+        #expect(Wait.until { pool.removeQuarantined().isEmpty }, at)
         bench.expectEmpty(pool)
     }
 }

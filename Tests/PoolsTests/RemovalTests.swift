@@ -158,7 +158,7 @@ import Testing
             return
         }
         try pool.release(folder.name, now: PoolBench.now)
-        #expect(Wait.until(seconds: 30) { pool.removeQuarantined().isEmpty })
+        #expect(Wait.until { pool.removeQuarantined().isEmpty })
         bench.expectEmpty(pool)
     }
 }
@@ -169,7 +169,7 @@ import Testing
         let bench = try PoolBench(.plain, driver: nil)
         chmod(bench.path, 0o700)
         chown(bench.path, Machine.owner, Machine.group)
-        let result = try bench.start("alone", bench.path, String(Machine.owner)).waitForEnd(seconds: 60)
+        let result = try bench.start("alone", bench.path, String(Machine.owner)).waitForEnd()
         #expect(result.errorText == "")
         #expect(
             result.text.split(separator: "\n") == [

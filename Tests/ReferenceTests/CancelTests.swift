@@ -5,21 +5,21 @@ import Testing
 
 extension ReferenceTests {
     /// Cancels through burstmon's own popup, and what slurmctld makes of them (monitor.md §3.6).
-    @Suite(.timeLimit(.minutes(5)))
+    @Suite(.timeLimit(.minutes(15)))
     struct CancelTests {
         /// Opens the popup for a job and waits until its target is verified.
         private static func open(_ terminal: PseudoTerminal, _ job: Int) {
             terminal.type(":cancel \(job)\r")
-            #expect(terminal.wait(for: "Cancel job \(job)", seconds: 20), "\(terminal.emulator.text)")
+            #expect(terminal.wait(for: "Cancel job \(job)"), "\(terminal.emulator.text)")
             #expect(
-                terminal.wait(seconds: 20) {
+                terminal.wait {
                     $0.emulator.contains("(scontrol show job)") && !$0.emulator.contains("asking scontrol")
                 }, "\(terminal.emulator.text)")
         }
 
         private static func live(_ cluster: ReferenceCluster, _ job: Int) throws -> PseudoTerminal {
             let terminal = try cluster.screen("--screen", "jobs")
-            #expect(terminal.wait(seconds: 20) { $0.emulator.contains("LIVE") && $0.emulator.contains("\(job)") })
+            #expect(terminal.wait { $0.emulator.contains("LIVE") && $0.emulator.contains("\(job)") })
             return terminal
         }
 
@@ -53,7 +53,7 @@ extension ReferenceTests {
             Self.open(terminal, running)
             #expect(terminal.emulator.contains("then its data is staged out"))
             terminal.type("c\r")
-            #expect(terminal.wait(for: "scancel \(running): accepted", seconds: 20), "\(terminal.emulator.text)")
+            #expect(terminal.wait(for: "scancel \(running): accepted"), "\(terminal.emulator.text)")
             #expect(try Wait.until(seconds: 150, every: 0.3) { try Self.isGone(cluster, running) })
             #expect(Self.calls(cluster, "data_out", running).count == 1)
 
@@ -62,7 +62,7 @@ extension ReferenceTests {
             #expect(terminal.emulator.contains("A stage-out has FAILED"), "\(terminal.emulator.text)")
             #expect(terminal.emulator.contains("no effect: Slurm calls this job already done"))
             terminal.type("c\r")
-            #expect(terminal.wait(for: "scancel \(failed): accepted", seconds: 20), "\(terminal.emulator.text)")
+            #expect(terminal.wait(for: "scancel \(failed): accepted"), "\(terminal.emulator.text)")
             #expect(try cluster.stage(failed).state == "STAGE_OUT")
             #expect(Self.calls(cluster, "teardown", failed).isEmpty)
 
@@ -84,7 +84,7 @@ extension ReferenceTests {
                 }, "\(terminal.emulator.text)")
             #expect(terminal.emulator.contains("scancel --hurry \(failed)"))
             terminal.type("\r")
-            #expect(terminal.wait(for: "scancel --hurry \(failed): accepted", seconds: 20), "\(terminal.emulator.text)")
+            #expect(terminal.wait(for: "scancel --hurry \(failed): accepted"), "\(terminal.emulator.text)")
             #expect(try Wait.until(seconds: 150, every: 0.3) { try Self.isGone(cluster, failed) })
             #expect(Self.calls(cluster, "teardown", failed).count == 1)
             // The log keeps both, word for word.
@@ -109,10 +109,10 @@ extension ReferenceTests {
             let terminal = try PseudoTerminal(
                 [StubCommands.burstmon, "--screen", "jobs"], environment: environment,
                 size: Size(columns: 100, rows: 30))
-            #expect(terminal.wait(seconds: 20) { $0.emulator.contains("LIVE") && $0.emulator.contains("\(job)") })
+            #expect(terminal.wait { $0.emulator.contains("LIVE") && $0.emulator.contains("\(job)") })
             Self.open(terminal, job)
             terminal.type("c\r")
-            #expect(terminal.wait(for: "exit 210", seconds: 20), "\(terminal.emulator.text)")
+            #expect(terminal.wait(for: "exit 210"), "\(terminal.emulator.text)")
             #expect(terminal.emulator.contains("Access/permission denied"), "\(terminal.emulator.text)")
             #expect(try cluster.stage(job).stage == "running")
         }

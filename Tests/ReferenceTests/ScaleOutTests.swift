@@ -141,7 +141,7 @@ import Testing
         program.send("cancel\n")
         let first = program.waitForEnd(seconds: 60)
         #expect(first.end == .exited(3), "\(first.text) \(first.errorText)")
-        #expect(Wait.until(seconds: 30) { (0..<Self.hosts).allSatisfy { ground.worker(of: $0) == nil } })
+        #expect(Wait.until { (0..<Self.hosts).allSatisfy { ground.worker(of: $0) == nil } })
         let second = try ground.start(ground.order(), hosts: 2)
         try ground.expectWhole(second.waitForEnd(seconds: 120))
     }

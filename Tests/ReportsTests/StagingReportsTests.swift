@@ -14,7 +14,7 @@ import Testing
 
         """
 
-    private static func board(viewer: Dwstat.Viewer = .operator) -> Board {
+    private static func board(viewer: Dwstat.Viewer = .operator, jobs: [Job] = []) -> Board {
         var watch = Watch(source: SourceInfo(kind: .slurm, cluster: "alps"), zone: .fixed())
         let now = SampleBoards.now
         var document = StagerDocument.busy(
@@ -24,6 +24,12 @@ import Testing
             Sample(
                 call: .burst, arguments: [], startedAt: now, durationMilliseconds: 0,
                 answer: .burst(BurstReport.parse(showBurst: Array(reply.utf8)), raw: [])))
+        if !jobs.isEmpty {
+            watch.ingest(
+                Sample(
+                    call: .jobs, arguments: Call.jobs.arguments(), startedAt: now, durationMilliseconds: 0,
+                    answer: .jobs(jobs, faults: [])))
+        }
         watch.ingest(document.sample(viewer: viewer))
         return watch.board(at: now)
     }
@@ -40,11 +46,29 @@ import Testing
         #expect(rows[3]["last_error"]?.text == (viewer == .operator ? "/lus/r: Disk quota exceeded" : nil))
         #expect(document["stager_sampled_at"]?.text == "2026-11-22T14:02:15Z")
         #expect(document["stager_error"] == .null)
+        let pool = try #require(document["stager_pools"]?.elements.first)
+        let report = try #require(Self.board(viewer: viewer).staging?.value)
+        #expect(pool["name"]?.text == report.pools.first?.id)
+        for (key, granules) in [
+            ("total", report.pools[0].quantity), ("live", report.pools[0].live),
+            ("quarantined", report.pools[0].quarantined), ("reserve", report.pools[0].reserve),
+            ("free", report.pools[0].free),
+        ] {
+            #expect(pool[key]?.number == Int64(granules * report.pools[0].granularity), "\(key)")
+        }
+        #expect(pool["quarantined"]?.number ?? 0 > 0 && pool["unavailable"] == .null)
+        let buffer = try #require(document["quarantine"]?.elements.first)
+        #expect(document["quarantine"]?.elements.count == 1)
+        #expect(buffer["token"]?.text == "6" && buffer["failures"]?.number == 1)
+        #expect(buffer["size"]?.number == pool["quarantined"]?.number)
+        #expect(buffer["since"]?.text == "2026-11-22T14:02:15Z")
+        #expect(buffer["last_error"]?.text == (viewer == .operator ? "busy" : nil))
     }
 
     @Test func withoutAStagerTheListIsEmpty() throws {
         let document = try JSON(BoardDocument(SampleBoards.full).json(pretty: false))
         #expect(document["stagings"]?.elements.isEmpty == true && document["stager_sampled_at"] == .null)
+        #expect(document["stager_pools"]?.elements.isEmpty == true && document["quarantine"]?.elements.isEmpty == true)
         #expect(!OnceReport(SampleBoards.full).text.contains("STAGING"))
         #expect(!PrometheusReport(SampleBoards.full).text.contains("burst_staging"))
     }
@@ -79,6 +103,33 @@ import Testing
         var lost = Self.board()
         lost.stagingLost = StagingLoss(reason: "gone", since: SampleBoards.now)
         #expect(!PrometheusReport(lost).text.contains("burst_stagings"))
+    }
+
+    /// R4 and R19 of one job: one line for a reader, both rules for whoever looks for one.
+    @Test func aFailureThatSlurmTellsTooIsCountedOnce() throws {
+        var job = Job(
+            id: JobID(10), name: "out", user: "bob", uid: 1002, state: JobState("STAGE_OUT"),
+            reason: "burst_buffer/lua: slurm_bb_data_out failed: exit 1")
+        job.bufferState = .stagingOut
+        let board = Self.board(jobs: [job])
+        let document = try JSON(BoardDocument(board).json(pretty: false))
+        #expect(JSONSchema(try JSON(Array(BoardDocument.schema.utf8))).faults(in: document) == [])
+        let alerts = try #require(document["alerts"]?.elements).filter { $0["title"]?.text == "stage-out FAIL" }
+        #expect(alerts.map { $0["rule"]?.text } == ["R19", "R4"])
+        #expect(alerts.map { $0["same_as"]?.text } == [nil, "R19"])
+        #expect(alerts.allSatisfy { $0["subject"]?.text == "10" })
+        let lines = OnceReport(board).text.split(separator: "\n").filter {
+            $0.hasPrefix(" !") && $0.contains("stage-out FAIL")
+        }
+        #expect(lines.count == 1 && lines[0].contains("R19+R4") && lines[0].contains("Slurm: burst_buffer/lua"))
+        for rules in ["R4", "R19", "R4,R19"] {
+            let report = CheckReport(board, rules: try CheckReport.rules(rules))
+            #expect(report.line.hasPrefix("BURST CRITICAL - 1 crit"), "\(report.line)")
+        }
+        let metrics = PrometheusReport(board).text
+        for rule in ["R4", "R19"] {
+            #expect(metrics.contains("\nburst_alerts{rule=\"\(rule)\",severity=\"crit\"} 1\n"))
+        }
     }
 
     @Test func theCheckKnowsTheRules() throws {

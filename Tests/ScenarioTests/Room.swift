@@ -56,7 +56,7 @@ class Room {
                 "/usr/bin/unshare", "-m", "-u", "-n", "-p", "-f", "--kill-child", "--mount-proc", "/bin/bash", "-c",
                 Self.begin,
             ], environment: Self.environment, keepsInput: true)
-        guard keeper.wait(seconds: 20, until: { $0.lines.contains("ready") || $0.end != nil }), keeper.end == nil
+        guard keeper.wait(until: { $0.lines.contains("ready") || $0.end != nil }), keeper.end == nil
         else { throw HarnessError("no namespaces: \(String(decoding: keeper.errors, as: UTF8.self))") }
         let children = String(
             decoding: Fixtures.bytes(of: "/proc/\(keeper.pid)/task/\(keeper.pid)/children"), as: UTF8.self)
@@ -89,7 +89,7 @@ class Room {
 
     /// As root, and it must succeed.
     @discardableResult
-    func must(_ command: String, seconds: Double = 30) throws -> String {
+    func must(_ command: String, seconds: Double = 60) throws -> String {
         let result = try run("root", command, seconds: seconds)
         guard result.end == .exited(0) else {
             throw HarnessError("\(command): \(result.end.map { "\($0)" } ?? "no end"): \(result.errorText)")
@@ -104,15 +104,8 @@ class Room {
 
     func write(_ content: [UInt8], to path: String, owner: String = "root", mode: String = "0644") throws {
         let outside = outside(path)
-        guard let file = fopen(outside + ".new", "wb") else {
-            throw HarnessError("cannot write \(path): errno \(errno)")
-        }
-        fwrite(content, 1, content.count, file)
-        fclose(file)
-        let number = UInt32(Self.users[owner] ?? 0)
-        chown(outside + ".new", number, number)
-        chmod(outside + ".new", mode_t(mode, radix: 8) ?? 0o644)
-        rename(outside + ".new", outside)
+        try WholeFile.write(
+            content, to: outside, mode: mode_t(mode, radix: 8) ?? 0o644, owner: UInt32(Self.users[owner] ?? 0))
     }
 
     func remove(_ path: String) { unlink(outside(path)) }
@@ -139,7 +132,7 @@ class Room {
     /// Ends it and waits until it is gone.
     func end(_ signal: String, _ file: String, named name: String) throws {
         try self.signal(signal, file, named: name)
-        let isGone = try Wait.until(seconds: 30, every: 0.05) { try process(file, named: name) == nil }
+        let isGone = try Wait.until(every: 0.05) { try process(file, named: name) == nil }
         if !isGone { throw HarnessError("\(name) does not end on \(signal)") }
     }
 }

@@ -96,7 +96,7 @@ final class SlurmStage: Room, ScenarioStage {
         try furnish(conf: conf)
         try must("slurmctld \(options)")
         if try process("/srv/ref/run/slurmd.pid", named: "slurmd") == nil { try must("slurmd -N node1") }
-        let isReady = try Wait.until(seconds: 30, every: 0.1) {
+        let isReady = try Wait.until(every: 0.1) {
             try run("root", "sinfo -h -o %T").text.contains(/^(idle|mixed|allocated|completing)/)
         }
         if !isReady { throw HarnessError("slurmctld is not ready: \(read("/srv/ref/log/slurmctld.log").suffix(1000))") }
@@ -151,7 +151,7 @@ final class BurstStage: Room, ScenarioStage {
     func start(conf: [String], options: String) throws {
         try furnish(conf: conf)
         try must("\(Self.command) \(options) </dev/null >>/srv/ref/log/burstd.log 2>&1 & echo $! >\(controller)")
-        let isReady = try Wait.until(seconds: 30, every: 0.1) {
+        let isReady = try Wait.until(every: 0.1) {
             try run("root", "scontrol show burst").end == .exited(0)
         }
         if !isReady { throw HarnessError("burstd is not ready: \(read("/srv/ref/log/burstd.log").suffix(1000))") }
@@ -159,7 +159,7 @@ final class BurstStage: Room, ScenarioStage {
 
     func startRuns(conf: [String]) throws -> Bool {
         try furnish(conf: conf)
-        let said = try run("root", "timeout 10 \(Self.command) </dev/null >>/srv/ref/log/burstd.log 2>&1")
+        let said = try run("root", "timeout 60 \(Self.command) </dev/null >>/srv/ref/log/burstd.log 2>&1")
         return said.end == .exited(124) || said.end == .exited(0)
     }
 

@@ -112,10 +112,25 @@ import Testing
         state.press(.enter)
         #expect(state.screen == .stage)
         #expect(state.selected == .staging(StagingReport.Key(token: "169471", generation: 1)))
-        // The same job's own alert is acknowledged with it.
-        #expect(state.press(.character("a")).count >= 2)
+        // Slurm's word of the same failure is in the same line, and acknowledged with it.
+        #expect(state.board.alerts[place].rules == ["R19", "R4"])
+        #expect(state.press(.character("a")).contains(.source(.acknowledge(state.board.alerts[place].id))))
         state.press(.escape)
         #expect(state.screen == .overview)
+        // The other way on.
+        state.press(.character("J"))
+        #expect(state.screen == .jobs && state.selected == .job(JobID(169_471)))
+        // The same from the list of all.
+        state.press(.escape)
+        state.press(.character("A"))
+        for _ in 0..<place { state.press(.down) }
+        state.press(.character("J"))
+        #expect(state.overlay == nil && state.screen == .jobs && state.selected == .job(JobID(169_471)))
+        state.press(.escape)
+        state.press(.character("A"))
+        for _ in 0..<place { state.press(.down) }
+        state.press(.enter)
+        #expect(state.overlay == nil && state.screen == .stage)
     }
 
     @Test func theTableAsCSV() {

@@ -5,7 +5,7 @@ import BurstWire
 import Testing
 
 /// A source over burstd's protocol, on a real socket.
-@Suite(.timeLimit(.minutes(2))) struct EngineSourceTests {
+@Suite(.timeLimit(.minutes(15))) struct EngineSourceTests {
     private let clock = SourceClock.fast(10)
 
     private func source(

@@ -175,7 +175,7 @@ import Testing
         #expect(await eventually { source.latest().cancels.last?.end != nil })
         // The writer is gone: old data does not look live.
         #expect(
-            await eventually(seconds: 8) {
+            await eventually {
                 if case .stale(let reason, _, _, _) = source.latest().board.health {
                     reason.contains("nothing new in \(path) for 1m")
                 } else {

@@ -10,6 +10,8 @@ final class ScriptedRunner: CommandRunner {
         case failure(String)
         /// Until the task is cancelled or the time limit is over.
         case hang
+        /// Until it is let go.
+        case held
     }
 
     private struct State {
@@ -17,6 +19,8 @@ final class ScriptedRunner: CommandRunner {
         var inFlight = 0
         var mostInFlight = 0
         var unexpected: [[String]] = []
+        var stopped = 0
+        var isLetGo = false
         var answers: [[String]: Answer]
     }
 
@@ -35,6 +39,9 @@ final class ScriptedRunner: CommandRunner {
     func script(_ call: Call) -> Answer {
         state.withLock { $0.answers[call.arguments()] ?? .failure("not in the script") }
     }
+    /// Calls that hung when their task was cancelled.
+    var stopped: Int { state.withLock { $0.stopped } }
+    func letGo() { state.withLock { $0.isLetGo = true } }
     func count(_ call: Call) -> Int { asked.count { $0 == call.arguments() } }
 
     func run(_ arguments: [String], timeoutSeconds: Int) async -> CommandRun {
@@ -52,7 +59,11 @@ final class ScriptedRunner: CommandRunner {
         case .failure(let why): result = CommandResult(end: .exit(1), errors: Array((why + "\n").utf8))
         case .hang:
             let slept: Void? = try? await clock.sleep(Int64(timeoutSeconds) * 1000)
+            if slept == nil { state.withLock { $0.stopped += 1 } }
             result = CommandResult(end: slept == nil ? .failed("\(arguments[0]) was stopped") : .timedOut)
+        case .held:
+            _ = await eventually { state.withLock { $0.isLetGo } }
+            result = CommandResult(end: .exit(0))
         case nil: result = CommandResult(end: .failed("not in the script"))
         }
         state.withLock { $0.inFlight -= 1 }

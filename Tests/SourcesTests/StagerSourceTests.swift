@@ -7,7 +7,7 @@ import Testing
 
 /// The stager's document, from a burstd that is the source and from one beside Slurm's commands; recorded, played,
 /// redacted.
-@Suite(.timeLimit(.minutes(2))) struct StagerSourceTests {
+@Suite(.timeLimit(.minutes(15))) struct StagerSourceTests {
     private let clock = SourceClock.fast(10)
 
     private static func document(_ phase: StagerSession.Phase? = nil) -> [UInt8] {

@@ -1,3 +1,4 @@
+import BurstTestSupport
 import Glibc
 import Synchronization
 import Testing
@@ -35,6 +36,10 @@ final class Temporary: Sendable {
     @discardableResult
     func write(_ name: String, _ bytes: some Sequence<UInt8>, mode: mode_t = 0o644) -> String {
         let path = file(name)
+        if mode & 0o111 != 0 {
+            do { try WholeFile.write(bytes, to: path, mode: mode) } catch { fatalError("\(error)") }
+            return path
+        }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         let bytes = Array(bytes)
         var done = 0

@@ -5,7 +5,7 @@ import Glibc
 import Testing
 
 /// The ready `burst_buffer.lua` in every Lua that a Slurm may have been built with (staging.md §5 F4).
-@Suite(.timeLimit(.minutes(3))) struct LuaScriptTests {
+@Suite(.timeLimit(.minutes(15))) struct LuaScriptTests {
     private static let script = Fixtures.top + "/Sources/BurstStageClient/Resources/burst_buffer.lua"
 
     /// Debian's; Slurm 22.05 has 5.1, later ones 5.4.

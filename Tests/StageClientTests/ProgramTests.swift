@@ -3,7 +3,7 @@ import BurstWire
 import Testing
 
 /// The two programs as Slurm starts them.
-@Suite(.timeLimit(.minutes(2))) struct ProgramTests {
+@Suite(.timeLimit(.minutes(15))) struct ProgramTests {
     private static func run(
         _ program: String, _ arguments: [String], on path: String?
     ) throws -> PipedProgram.Result {

@@ -6,7 +6,7 @@ import Glibc
 import Testing
 
 /// `dw_wlm_cli` and `dwstat` against a server that does what the test wants.
-@Suite(.timeLimit(.minutes(2))) struct StageClientTests {
+@Suite(.timeLimit(.minutes(15))) struct StageClientTests {
     private static func run(
         _ line: String, on path: String, program: StageCall.Program = .wlm, patience: Patience? = nil
     ) -> StageClient.Reply {
@@ -160,7 +160,7 @@ import Testing
     @Test func aDaemonThatEndsDuringACallIsWaitedFor() throws {
         let server = try StageServer { $0 == 0 ? .silence : .answer(status: 0, text: "again\n") }
         onThread {
-            guard Wait.until(seconds: 20, { !server.calls.isEmpty }) else { return }
+            guard Wait.until({ !server.calls.isEmpty }) else { return }
             server.stop()
             _ = poll(nil, 0, 600)
             try? server.start()
@@ -185,11 +185,15 @@ import Testing
 
     /// No JSON, at once: then Slurm skips the pass and forgets nothing (staging.md §1.10).
     @Test func poolsFailAtOnceAndWithoutJSON() {
-        let start = PseudoTerminal.now
-        let reply = Self.run("--function pools", on: "/nowhere/burstd.sock")
-        #expect(Self.isLine(reply))
-        #expect(Self.text(reply) == "the stager is away: /nowhere/burstd.sock: burstd does not run there\n")
-        #expect(Double(PseudoTerminal.now - start) / 1e9 < 2)
+        let isSoon = Wait.once {
+            let start = PseudoTerminal.now
+            let reply = Self.run("--function pools", on: "/nowhere/burstd.sock")
+            let seconds = Double(PseudoTerminal.now - start) / 1e9
+            #expect(Self.isLine(reply))
+            #expect(Self.text(reply) == "the stager is away: /nowhere/burstd.sock: burstd does not run there\n")
+            return seconds < 2
+        }
+        #expect(isSoon)
     }
 
     @Test(arguments: [("sessions", "s"), ("instances", "i"), ("configurations", "c")])

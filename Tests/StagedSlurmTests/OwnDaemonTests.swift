@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 /// The ready `burst_buffer.lua` as the script of a burstd that has the lua plugin itself, over its own stager.
-@Suite(.enabled(if: ReferenceCluster.isUsable), .timeLimit(.minutes(5)))
+@Suite(.enabled(if: ReferenceCluster.isUsable), .timeLimit(.minutes(15)))
 struct OwnDaemonTests {
     @Test func burstdRunsTheReadyScript() throws {
         let users = try PipedProgram.run(
@@ -47,7 +47,7 @@ struct OwnDaemonTests {
             ], environment: environment)
         defer {
             burstd.signal(SIGTERM)
-            _ = burstd.waitForEnd(seconds: 30)
+            _ = burstd.waitForEnd()
         }
         #expect(
             Wait.until(seconds: 60) {

@@ -109,7 +109,7 @@ final class StagedCluster {
 
     func endBurstd(_ signal: Int32 = SIGTERM) {
         burstd?.signal(signal)
-        _ = burstd?.waitForEnd(seconds: 30)
+        _ = burstd?.waitForEnd()
         burstd = nil
     }
 
@@ -322,7 +322,7 @@ final class StagedCluster {
     func cancel(_ job: Int, _ options: String...) throws { _ = try slurm.ask(["scancel"] + options + ["\(job)"]) }
 
     /// Waits until nothing of any job is left.
-    func waitUntilEmpty(seconds: Double = 30) throws {
+    func waitUntilEmpty(seconds: Double = Wait.hangSeconds) throws {
         guard Wait.until(seconds: seconds, every: 0.2, { (try? isEmpty()) == true }) else {
             throw HarnessError("something is left: \(try tokens()) \(try stager("pools").text)\n\(said())")
         }

@@ -58,7 +58,7 @@ import Testing
                         "round \(round), killed in \(fatal)")
                 }
             }
-            #expect(Wait.until(seconds: 30) { (try? rig.used()) == 0 }, "round \(round), killed in \(fatal)")
+            #expect(Wait.until { (try? rig.used()) == 0 }, "round \(round), killed in \(fatal)")
             #expect(rig.workers() == [])
             try rig.stop()
         }

@@ -138,14 +138,14 @@ final class StagerRig {
     /// SIGKILL, and waits until it is gone.
     func kill() {
         program?.signal(SIGKILL)
-        _ = program?.waitForEnd(seconds: 30)
+        _ = program?.waitForEnd()
         program = nil
     }
 
     /// In order.
     func stop() throws {
         program?.signal(SIGTERM)
-        let end = program?.waitForEnd(seconds: 30).end
+        let end = program?.waitForEnd().end
         program = nil
         guard end == .exited(0) else { throw HarnessError("burstd ended with \(String(describing: end)): \(log)") }
     }
@@ -212,7 +212,7 @@ final class StagerRig {
     /// The document of `List.staging`, as the daemon's own user sees it.
     func staging() throws -> JSON {
         let connection = try BurstConnection.connect(path: socket, program: "test")
-        return try JSON(try connection.ask(.list(.staging), seconds: 30).1)
+        return try JSON(try connection.ask(.list(.staging)).1)
     }
 
     func session(_ token: String) throws -> JSON? {

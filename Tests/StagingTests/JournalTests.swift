@@ -119,6 +119,13 @@ import Testing
         defer { close(file) }
         #expect(throws: Journal.Fault.inUse) { try Journal.open(file, plan: plan, synced: false) }
         close(first.file)
+        // Others may have it open for a moment yet.
+        _ = Wait.until {
+            do {
+                _ = try Journal.open(file, plan: Key(high: 9, low: 9), synced: false)
+                return true
+            } catch { return error as? Journal.Fault != .inUse }
+        }
         #expect(throws: Journal.Fault.otherPlan) {
             try Journal.open(file, plan: Key(high: 9, low: 9), synced: false)
         }

@@ -97,11 +97,24 @@ import Testing
         let disk = try Disk(bench, kind)
         let wanted = StageBench.count("BURST_STAGE_CUTS", 10) / 2
         var generator = SystemRandomNumberGenerator()
-        let program = try bench.start(disk.order("files-per-second \(max(20, 2000 / wanted))"))
-        program.closeInput()
-        while disk.shots.count < wanted, !program.hasEnded {
+        func start() throws -> PipedProgram {
+            let program = try bench.start(disk.order("files-per-second \(max(20, 2000 / wanted))"))
+            program.closeInput()
+            return program
+        }
+        var program = try start()
+        while disk.shots.count < wanted {
             program.wait(seconds: .random(in: 0.02...0.3, using: &generator)) { $0.hasEnded }
-            if access(disk.journal, F_OK) == 0 { try disk.shoot() }
+            if program.hasEnded {
+                // Shots may take longer than the copy. Then there is another one.
+                let outcome = StageBench.Outcome(program.waitForEnd())
+                try #require(outcome.status == 0, "\(outcome.text)")
+                unlink(disk.journal)
+                StageBench.remove(disk.buffer + "/in")
+                program = try start()
+            } else if access(disk.journal, F_OK) == 0 {
+                try disk.shoot()
+            }
         }
         program.signal(SIGKILL)
         _ = program.waitForEnd()

@@ -95,18 +95,27 @@ import Testing
         bench.makeFiles(folders: 10, files: 200, bytes: 4096)
         bench.makeFile("\(bench.source)/large", StageBench.content(20_000_000, seed: 1))
         let settings = "large-bytes 4000000\npart-bytes 1048576\nbatch-files 50"
-        let program = try bench.start(bench.order(settings, "bytes-per-second 6000000"))
-        #expect(program.wait { $0.lines.count >= 2 })
-        let clock = ContinuousClock()
-        let asked = clock.now
-        if how == "cancel" { program.send("cancel\n") } else { program.signal(SIGTERM) }
-        let outcome = StageBench.Outcome(program.waitForEnd())
-        #expect(clock.now - asked < .seconds(2))
-        #expect(outcome.status == 3)
-        #expect(outcome.errors == "")
-        #expect(outcome.last?["result"].text == "cancelled")
-        // What is left of the large file is of use.
-        #expect(try bench.temporaries(below: bench.buffer).count <= 1)
+        // Each copies a quarter of what there is.
+        let isSoon = try Wait.once { () throws -> Bool in
+            bench.startOver()
+            let program = try bench.start(bench.order(settings, "bytes-per-second 6000000"))
+            #expect(
+                program.wait { program in
+                    guard let line = program.lines.last.flatMap({ try? JSON($0.utf8) }) else { return false }
+                    return line["bytes_moved"].number ?? 0 > 3_000_000 && line["files_done"].number ?? 0 > 0
+                })
+            let clock = ContinuousClock()
+            let asked = clock.now
+            if how == "cancel" { program.send("cancel\n") } else { program.signal(SIGTERM) }
+            let outcome = StageBench.Outcome(program.waitForEnd())
+            #expect(outcome.status == 3)
+            #expect(outcome.errors == "")
+            #expect(outcome.last?["result"].text == "cancelled")
+            // What is left of the large file is of use.
+            #expect(try bench.temporaries(below: bench.buffer).count <= 1)
+            return clock.now - asked < .seconds(2)
+        }
+        #expect(isSoon)
         let rest = try bench.run(bench.order(settings))
         #expect(rest.status == 0, "\(rest.text)")
         let last = try #require(rest.last)
@@ -118,37 +127,45 @@ import Testing
 
     @Test func theRateIsKeptAndAPauseIsOne() throws {
         let bench = try StageBench()
-        let rate: Int64 = 8_000_000
-        bench.makeFile("\(bench.source)/large", StageBench.content(100_000_000, seed: 1))
+        let rate = 8e6
+        let size = 100_000_000
+        bench.makeFile("\(bench.source)/large", StageBench.content(size, seed: 1))
         let program = try bench.start(
-            bench.order("bytes-per-second \(rate)", "large-bytes 4000000", "part-bytes 1048576"))
+            bench.order("bytes-per-second \(Int(rate))", "large-bytes 4000000", "part-bytes 1048576", "threads 4"))
         func moved() throws -> Int64 { try number(program, "bytes_moved") }
         func lines(_ more: Int) -> Bool {
             let count = program.lines.count
             return program.wait { $0.lines.count >= count + more }
         }
-        let clock = ContinuousClock()
-        #expect(lines(2))
-        let first = try moved()
-        let from = clock.now
+        // By the worker's own clock, over the last seconds. A machine that has much else to do may not reach the rate
+        // for a while, and never may it be exceeded.
         #expect(lines(8))
-        let seconds =
-            Double((clock.now - from).components.seconds) + Double((clock.now - from).components.attoseconds) / 1e18
-        let found = Double(try moved() - first) / seconds
-        #expect(abs(found / Double(rate) - 1) < 0.05, "\(found) bytes a second")
-        // What is left, at this rate.
-        let left = Double(100_000_000 - (try moved())) / Double(rate)
+        var found = Double(try number(program, "rate_now"))
+        while found < 0.95 * rate, try moved() < size * 3 / 4 {
+            #expect(lines(1))
+            found = Double(try number(program, "rate_now"))
+        }
+        #expect(abs(found / rate - 1) < 0.05, "\(found) bytes a second")
+        for line in program.lines.dropFirst(7) {
+            let now = Double(try JSON(line.utf8)["rate_now"].number ?? -1)
+            #expect(now < 1.05 * rate, "\(line)")
+        }
+        // What is left at the rate since the start. Parts count when they are on the disk: each thread has one that is
+        // not.
+        let average = Double(try number(program, "rate_avg"))
         let eta = Double(try number(program, "eta"))
-        #expect(abs(eta - left) < 0.2 * left + 1, "\(eta) s for \(left) s")
+        let copied = Double(try moved())
+        func left(_ done: Double) -> Double { (Double(size) / done - 1) * copied / average }
+        #expect(eta >= left(copied) && eta <= left(copied - 4 * 1_048_576) + 1, "\(program.lines.last ?? "")")
         program.send("throttle 0 -\n")
         #expect(lines(2))
         let paused = try moved()
         #expect(lines(2))
         #expect(try moved() == paused)
         program.send("throttle - -\n")
-        let outcome = StageBench.Outcome(program.waitForEnd(seconds: 60))
+        let outcome = StageBench.Outcome(program.waitForEnd())
         #expect(outcome.status == 0, "\(outcome.text)")
-        #expect(outcome.last?["bytes_moved"].number == 100_000_000)
+        #expect(outcome.last?["bytes_moved"].number == Int64(size))
     }
 
     @Test func aSlowBatchIsShownBeforeItsEnd() throws {
@@ -172,34 +189,37 @@ import Testing
         bench.makeFile("\(bench.source)/hole", [])
         truncate("\(bench.source)/hole", 1 << 40)
         let program = try bench.start(bench.order("batch-files 20", "bytes-per-second 4000000", "threads 4"))
-        program.closeInput()
-        var highest: Int64 = 0
-        var checked = 0
-        var known = 0
-        while program.wait(seconds: 30, until: { $0.lines.count > known || $0.hasEnded }), !program.hasEnded {
-            known = program.lines.count
-            let text = try #require(program.lines.last)
-            let line = try JSON(text.utf8)
-            if line["result"] != .null { break }
-            let percent = try #require(line["percent"].number)
-            #expect(percent >= highest)
-            #expect(percent < 100)
-            highest = percent
+        func isPast(_ percent: Int64) -> Bool {
+            program.wait { program in
+                guard let line = program.lines.last.flatMap({ try? JSON($0.utf8) }) else { return false }
+                return line["plan_complete"].flag == true && line["percent"].number ?? 0 >= percent
+            }
+        }
+        for percent: Int64 in [10, 30, 50] {
+            #expect(isPast(percent))
+            // While nothing moves, a line and a look are of the same moment.
+            program.send("throttle 0 -\n")
+            let isStill = program.wait { program in
+                let last = program.lines.suffix(2).compactMap { try? JSON($0.utf8) }
+                return last.count == 2 && last.allSatisfy { $0["throttle"]["bytes"].number == 0 }
+                    && ["bytes_moved", "files_done"].allSatisfy { last[0][$0] == last[1][$0] }
+            }
+            #expect(isStill)
+            let said = try number(program, "percent")
             // What is there under its final name.
             var there: Int64 = 0
             for folder in 0..<20 { there += Int64(Self.files(in: "\(bench.target)/folder\(folder)")) * 8192 }
-            if line["plan_complete"].flag == true, known > 1 {
-                // A batch may end between the line and the look.
-                let truth = Double(there) / Double(2000 * 8192) * 100
-                #expect(abs(truth - Double(percent)) <= 2 + 100 * Double(4 * 20) / 2000, "\(truth) \(percent)")
-                checked += 1
-            }
+            let truth = Double(there) / Double(2000 * 8192) * 100
+            #expect(abs(truth - Double(said)) <= 2, "\(truth) \(said)")
+            program.send("throttle 4000000 -\n")
         }
         let outcome = StageBench.Outcome(program.waitForEnd())
-        #expect(checked > 2)
         #expect(outcome.status == 0)
-        #expect(outcome.last?["percent"].number == 100)
-        #expect(outcome.lines.dropLast().allSatisfy { $0["percent"].number != 100 })
+        let percents = outcome.lines.compactMap { $0["percent"].number }
+        #expect(percents.count == outcome.lines.count)
+        #expect(percents == percents.sorted())
+        #expect(percents.last == 100)
+        #expect(percents.dropLast().allSatisfy { $0 < 100 })
         let keys = [
             "token", "user", "phase", "engine_state", "started", "updated", "plan_complete", "files_total",
             "files_done", "dirs_total", "dirs_done", "links_done", "bytes_total", "bytes_done", "bytes_skipped",

@@ -67,7 +67,7 @@ final class Bench: Sendable {
     func run(_ script: String) async throws -> StepEnd? { try await run(order(script)) }
 
     /// The ending of a job's step: waited for, and the only one.
-    func end(_ jobID: UInt32 = 1, seconds: Double = 30) async -> StepEnd? {
+    func end(_ jobID: UInt32 = 1, seconds: Double = Wait.hangSeconds) async -> StepEnd? {
         guard await eventually(seconds: seconds, { !all(jobID).isEmpty }) else { return nil }
         return all(jobID).count == 1 ? all(jobID)[0] : nil
     }

@@ -40,7 +40,7 @@ import Testing
         return last
     }
 
-    @Test(.timeLimit(.minutes(5))) func whatIsAcknowledgedSurvivesAKill() throws {
+    @Test(.timeLimit(.minutes(15))) func whatIsAcknowledgedSurvivesAKill() throws {
         let folder = try TemporaryFolder("burst-store")
         var random = SystemRandomNumberGenerator()
         var last: UInt32 = 0
@@ -63,7 +63,7 @@ import Testing
     }
 
     /// A power cut leaves the database and some beginning of the log, the last page of which may be torn.
-    @Test(.timeLimit(.minutes(5))) func anyBeginningOfTheLogIsABeginningOfTheCommits() throws {
+    @Test(.timeLimit(.minutes(15))) func anyBeginningOfTheLogIsABeginningOfTheCommits() throws {
         let folder = try TemporaryFolder("burst-store")
         let probe = try Probe.start("persist", folder("state"))
         #expect(probe.wait { (self.said($0) ?? 0) >= 20 })

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 /// The emulator of the tests, against its own rules and against tmux.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct EmulatorTests {
     private func emulator(_ text: String, columns: Int = 10, rows: Int = 4) -> TerminalEmulator {
         var emulator = TerminalEmulator(size: Size(columns: columns, rows: rows))
@@ -86,7 +86,7 @@ struct EmulatorTests {
             ])
         defer { _ = try? output(tmux + ["kill-server"]) }
         var theirs = ""
-        let deadline = PseudoTerminal.now + 10_000_000_000
+        let deadline = PseudoTerminal.now + UInt64(Wait.hangSeconds * 1e9)
         while theirs != ours, PseudoTerminal.now < deadline {
             theirs = try output(tmux + ["capture-pane", "-p"])
         }

@@ -3,7 +3,7 @@ import BurstTestSupport
 import Testing
 
 /// What is typed arrives as keys, through a real terminal.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct KeyTests {
     @Test(arguments: [
         ("a", "a"), ("Z", "Z"), ("é", "é"), ("漢", "漢"), ("\r", "enter"), ("\n", "enter"), ("\t", "tab"),

@@ -4,7 +4,7 @@ import Glibc
 import Testing
 
 /// Criteria A15 and A16: every kind of terminal is spoken to in its own language, and no name can spoil the screen.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(15)))
 struct MatrixTests {
     static let terms = ["vt100", "linux", "xterm", "xterm-256color", "screen", "screen-256color", "tmux-256color"]
     static let sizes = [(80, 24), (40, 12), (20, 5), (200, 50)].map { Size(columns: $0.0, rows: $0.1) }
@@ -54,7 +54,7 @@ struct MatrixTests {
         let colors = (Array(0...15) + [100]).flatMap { ["setaf \($0)", "setab \($0)"] }
         let script = (capabilities + colors).map { "tput \($0) 2>/dev/null" }.joined(separator: "\n")
         let terminal = try PseudoTerminal(["/bin/sh", "-c", script], environment: Probe.environment(term: term))
-        #expect(terminal.waitForEnd(seconds: 30) != nil)
+        #expect(terminal.waitForEnd() != nil)
         return terminal.emulator.seen
     }
 

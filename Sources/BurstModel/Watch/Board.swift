@@ -420,6 +420,15 @@ package enum Subject: Hashable, Sendable {
         case .controller: "controller"
         }
     }
+
+    /// The job that it is, or whose buffer.
+    package var job: JobID? {
+        switch self {
+        case .buffer(let key): key.id.jobID
+        case .job(let id): id
+        case .pool, .user, .controller: nil
+        }
+    }
 }
 
 /// A rule that holds for a subject (monitor.md §3.7).
@@ -441,6 +450,24 @@ package struct Alert: Hashable, Sendable {
     package var acknowledged: Bool
     /// Stays until acknowledged although its condition has passed.
     package var latched: Bool
+    /// The alerts that this one line stands for, this one first; empty where it stands for itself.
+    package private(set) var parts: [Alert] = []
+
+    /// The rules that it stands for.
+    package var rules: [String] { parts.isEmpty ? [rule] : parts.map(\.rule) }
+
+    /// Takes in what Slurm says of the same failure: its words stand behind the stager's.
+    mutating func join(_ slurms: Alert) {
+        parts = [self, slurms]
+        // What both say before they say why.
+        let why = slurms.message.trimmingPrefix("data still in the buffer: ")
+        message += "; Slurm: \(why)"
+        if slurms.since < since { (since, sinceSeen) = (slurms.since, slurms.sinceSeen) }
+        if user.isEmpty || user.allSatisfy(\.isNumber) { user = slurms.user }
+        if pool.isEmpty { pool = slurms.pool }
+        size = slurms.size ?? size
+        acknowledged = acknowledged && slurms.acknowledged
+    }
 
     package init(
         rule: String, severity: Severity, subject: Subject, title: String, user: String = "", size: Amount? = nil,

@@ -287,8 +287,8 @@ extension Watch {
             var rule: Int
             var name: String
         }
-        let keyed = active.map {
-            Keyed(alert: $0.alert, rule: Int($0.alert.rule.dropFirst()) ?? 0, name: $0.alert.subject.short)
+        let keyed = joinedAlerts().map {
+            Keyed(alert: $0, rule: Int($0.rule.dropFirst()) ?? 0, name: $0.subject.short)
         }
         return keyed.sorted { left, right in
             let (one, other) = (left.alert, right.alert)
@@ -298,6 +298,46 @@ extension Watch {
             if left.rule != right.rule { return left.rule < right.rule }
             return left.name < right.name
         }.map(\.alert)
+    }
+
+    // MARK: One failure, told by two
+
+    /// A copy that failed is told by the stager (R19) and by Slurm of its job (R4, R5): one line with both.
+    private func joinedAlerts() -> [Alert] {
+        var slurms: [JobID: Alert] = [:]
+        for entry in active where Self.isSlurmsWord(entry.alert) {
+            if let job = entry.alert.subject.job { slurms[job] = entry.alert }
+        }
+        var taken: Set<Alert.ID> = []
+        var alerts: [Alert] = []
+        alerts.reserveCapacity(active.count)
+        for entry in active where entry.alert.rule == "R19" {
+            var alert = entry.alert
+            if let job = alert.subject.job, let slurms = slurms[job], slurms.title == alert.title {
+                taken.insert(slurms.id)
+                alert.join(slurms)
+            }
+            alerts.append(alert)
+        }
+        for entry in active where entry.alert.rule != "R19" && !taken.contains(entry.alert.id) {
+            alerts.append(entry.alert)
+        }
+        return alerts
+    }
+
+    private static func isSlurmsWord(_ alert: Alert) -> Bool { alert.rule == "R4" || alert.rule == "R5" }
+
+    /// The places of an alert, and of that which stands in one line with it.
+    func places(of id: Alert.ID) -> [Int] {
+        guard let place = active.firstIndex(where: { $0.alert.id == id }) else { return [] }
+        let alert = active[place].alert
+        guard let job = alert.subject.job else { return [place] }
+        let other = active.firstIndex { entry in
+            let rules = [alert, entry.alert]
+            return rules.contains { $0.rule == "R19" } && rules.contains(where: Self.isSlurmsWord)
+                && entry.alert.title == alert.title && entry.alert.subject.job == job
+        }
+        return [place] + (other.map { [$0] } ?? [])
     }
 
     // MARK: R17

@@ -151,11 +151,13 @@ package struct Watch: Sendable {
 
     /// Acknowledges an alert, or takes that back. A latched alert whose condition has passed goes.
     package mutating func acknowledge(_ id: Alert.ID, at: Timestamp) {
-        guard let index = active.firstIndex(where: { $0.alert.id == id }) else { return }
+        let places = places(of: id)
+        guard let index = places.first else { return }
         cache = nil
         let alert = active[index].alert
         if active[index].holds {
-            active[index].alert.acknowledged.toggle()
+            let isKnown = places.allSatisfy { active[$0].alert.acknowledged }
+            for place in places { active[place].alert.acknowledged = !isKnown }
         } else {
             active.remove(at: index)
             if case .buffer(let key) = alert.subject { tombstones.removeAll { $0.key == key } }

@@ -163,7 +163,7 @@ extension Painter {
     private mutating func paintAlertList(_ selected: Int) {
         let alerts = board.alerts
         let box = (column: 0, row: min(1, rows - 1), columns: columns, rows: max(1, rows - 2))
-        paintBox(box, title: "Alerts \(alerts.count)   Enter=open  a=ack  Esc closes")
+        paintBox(box, title: "Alerts \(alerts.count)   Enter=open  J=job  a=ack  Esc closes")
         let explain = 4
         let inner = max(1, box.rows - 2 - explain)
         let top = max(0, selected - inner + 1)
@@ -184,7 +184,9 @@ extension Painter {
         row += 1
         let meaning = Draw.ruleTexts.first { $0.id == alert.rule }?.text ?? ""
         let lines =
-            wrap(Draw.Line("\(alert.rule) \(alert.subject.short): \(alert.message)"), width: columns - 4)
+            wrap(
+                Draw.Line("\(alert.rules.joined(separator: " ")) \(alert.subject.short): \(alert.message)"),
+                width: columns - 4)
             + wrap(Draw.Line(meaning, .textDim), width: columns - 4)
         for (index, line) in lines.prefix(explain - 1).enumerated() {
             var at = 2

@@ -67,7 +67,11 @@ extension Monitor {
             case .open?:
                 guard selected < count else { return [] }
                 state.overlay = nil
-                return open(state.board.alerts[selected].subject, &state, at: now)
+                return open(state.board.alerts[selected].id, &state, at: now)
+            case .goJob?:
+                guard selected < count, let job = state.board.alerts[selected].subject.job else { return [] }
+                state.overlay = nil
+                return open(.job(job), &state, at: now)
             case .acknowledge?:
                 guard selected < count else { return [] }
                 return [.source(.acknowledge(state.board.alerts[selected].id))]

@@ -407,7 +407,7 @@ package enum Monitor {
     }
 
     /// What the stager told is explained on its own screen.
-    private static func open(_ alert: Alert.ID, _ state: inout MonitorState, at now: Timestamp) -> [MonitorRequest] {
+    static func open(_ alert: Alert.ID, _ state: inout MonitorState, at now: Timestamp) -> [MonitorRequest] {
         if RuleThresholds.stagingIDs.contains(alert.rule),
             let row = state.board.stagingRows.first(where: { $0.isAbout(alert.subject) })
         {
@@ -518,12 +518,7 @@ package enum Monitor {
         switch id {
         case .buffer(let key): key.id.jobID
         case .job(let job): job
-        case .alert(let alert):
-            switch alert.subject {
-            case .buffer(let key): key.id.jobID
-            case .job(let job): job
-            case .pool, .user, .controller: nil
-            }
+        case .alert(let alert): alert.subject.job
         case .staging(let key): board.stagingRows.first { $0.key == key }?.job
         case .pool, .user, .event: nil
         }
