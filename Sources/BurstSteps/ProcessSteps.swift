@@ -177,7 +177,9 @@ package final class ProcessSteps: StepRunner {
             switch signal {
             case .end(let notice):
                 // Without its notice it ends all the same.
-                if let notice { try? step.folder.write(Array(notice.utf8.prefix(Self.noticeBytesMax)), to: "step.notice") }
+                if let notice {
+                    try? step.folder.write(Array(notice.utf8.prefix(Self.noticeBytesMax)), to: "step.notice")
+                }
                 bb_pidfd_signal(step.pidfd, SIGTERM)
             case .kill: bb_pidfd_signal_value(step.pidfd, first + 1, SIGKILL)
             case .suspend: bb_pidfd_signal(step.pidfd, SIGUSR1)

@@ -19,7 +19,8 @@ import Testing
 
     /// Any JSON.
     private indirect enum Tree: Codable, Hashable {
-        case null, flag(Bool), whole(Int64), large(UInt64), real(Double), text(String), list([Tree]), members([String: Tree])
+        case null, flag(Bool), whole(Int64), large(UInt64), real(Double), text(String), list([Tree]), members(
+            [String: Tree])
 
         init(from decoder: any Decoder) throws {
             let value = try decoder.singleValueContainer()
@@ -84,7 +85,8 @@ import Testing
             Everything(
                 shapes: [.point, .circle(radius: -1.5e-7), .path([], closed: true), .path([1, -2], closed: false)],
                 something: .min, numbers: [-3: [.max, 0], 4: []],
-                names: ["a\"\\\n\u{1}ü\u{7f}/": [.plain, nil, .other], "": []], lists: [[], [[], ["x", "y"]], [["z"]]],
+                names: ["a\"\\\n\u{1}ü\u{7f}/": [.plain, nil, .other], "": []],
+                lists: [[], [[], ["x", "y"]], [["z"]]],
                 real: 0.1, last: .nested(nil, .other)))
         try same([Tree.null, .list([.flag(true), .members(["a": .list([]), "b": .members([:])])]), .text("")])
         #expect(try JSONText.of(["a", "b"]) == #"["a","b"]"#)
