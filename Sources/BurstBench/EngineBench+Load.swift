@@ -19,7 +19,8 @@ extension EngineBench {
         defer { burstd.end() }
         let limit = EngineFigure.Rule.eachAtMost(Self.answerMillisecondsMax)
         var beside = EngineFigure(
-            "B2", "show burst beside \(Self.callsMax) hooks that run: longest of 100, connecting each time", "ms", limit)
+            "B2", "show burst beside \(Self.callsMax) hooks that run, connecting each time: longest of 100", "ms",
+            limit)
         var resident = EngineFigure(
             "B3", "the same while \(Self.hookJobs) end at once, until all buffers are gone: longest", "ms", limit)
         var program = EngineFigure("B4", "the same with the program burst, from exec to its end: longest", "ms", limit)
