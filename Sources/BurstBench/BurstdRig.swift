@@ -16,7 +16,8 @@ final class BurstdRig {
     /// - Parameters:
     ///   - programs: the folder of burstd, burst-scriptd, burst-stepd and burst.
     ///   - buffers: room in the pool.
-    init(programs: String, cpus: Int, buffers: Int) throws(HarnessError) {
+    ///   - gate: `data_in` of each job waits at this FIFO of the folder, until it is opened.
+    init(programs: String, cpus: Int, buffers: Int, gate: String? = nil) throws(HarnessError) {
         let folder = try TemporaryFolder("burst-bench", openToOthers: true)
         self.folder = folder
         burst = programs + "burst"
@@ -36,7 +37,9 @@ final class BurstdRig {
 
             """, to: "etc/slurm.conf")
         folder.write("", to: "etc/burst_buffer.conf")
-        folder.write(ImmediateScript.lua(buffers: buffers), to: "etc/burst_buffer.lua")
+        if let gate { mkfifo(folder(gate), 0o666) }
+        folder.write(
+            ImmediateScript.lua(buffers: buffers, gate: gate.map { folder($0) }), to: "etc/burst_buffer.lua")
         program = try PipedProgram(
             [
                 programs + "burstd", "-D", "--config", folder("etc"), "--state", folder("state"), "--socket",
@@ -72,7 +75,7 @@ final class BurstdRig {
         }
     }
 
-    private static func show(_ show: Show, _ connection: BurstConnection) -> String? {
+    static func show(_ show: Show, _ connection: BurstConnection) -> String? {
         guard let (answer, body) = try? connection.ask(.show(show)), case .body = answer else { return nil }
         return String(decoding: body, as: UTF8.self)
     }
@@ -181,10 +184,15 @@ final class BurstdRig {
         try Counting.wait(seconds: seconds, every: 0.05, condition)
     }
 
+    /// `burst show burst`.
+    func runShow() throws(HarnessError) -> PipedProgram.Result {
+        try PipedProgram.run(
+            [burst, "show", "burst"], environment: ["BURST_SOCKET": socket, "SWIFT_BACKTRACE": "enable=no"])
+    }
+
     /// Milliseconds of `burst show burst`, from exec to the end of its output.
     func showTime(expecting buffers: Int) throws(HarnessError) -> Double {
-        let result = try PipedProgram.run(
-            [burst, "show", "burst"], environment: ["BURST_SOCKET": socket, "SWIFT_BACKTRACE": "enable=no"])
+        let result = try runShow()
         let found = Counting.lines(of: result.text, state: "")
         guard found == buffers else {
             throw HarnessError("burst show burst lists \(found) buffers, not \(buffers): \(result.errorText)")

@@ -31,7 +31,7 @@ package final class EngineBench: FigureTable {
 
     /// What of it is measured.
     package enum Part: String, CaseIterable, Sendable {
-        case cycles, show, pending, pass, hooks, store
+        case cycles, show, load, pending, pass, hooks, store
     }
 
     static let cpus = 64
@@ -73,6 +73,7 @@ package final class EngineBench: FigureTable {
             if parts.contains(.cycles) { try measureCycles(burstd, slurm) }
             if parts.contains(.show) { try measureShow(burstd, slurm) }
         }
+        if parts.contains(.load) { try measureLoad() }
         if parts.contains(.pending) { try measurePending() }
     }
 

@@ -3,12 +3,14 @@ import BurstTestSupport
 /// One row of the table of `burst-bench engine` or `staging`: what was measured of ours and, where there is one, of the
 /// peer.
 package struct EngineFigure: Sendable {
-    /// What the medians are held against.
+    /// What the median is held against.
     package enum Rule: Sendable {
         /// Told, not judged.
         case none
         case atMost(Double)
         case atLeast(Double)
+        /// Not the median: every one of them.
+        case eachAtMost(Double)
         /// Ours by theirs.
         case ratioAtLeast(Double)
         case ratioAtMost(Double)
@@ -40,6 +42,7 @@ package struct EngineFigure: Sendable {
         case .none: return true
         case .atMost(let limit): return median <= limit
         case .atLeast(let limit): return median >= limit
+        case .eachAtMost(let limit): return ours.max.map { $0 <= limit } ?? false
         case .ratioAtLeast(let limit): return (ratio ?? 0) >= limit
         case .ratioAtMost(let limit): return ratio.map { $0 <= limit } ?? false
         }
@@ -50,6 +53,7 @@ package struct EngineFigure: Sendable {
         case .none: ""
         case .atMost(let limit): "<= \(Figure.plain(limit))"
         case .atLeast(let limit): ">= \(Figure.plain(limit))"
+        case .eachAtMost(let limit): "all <= \(Figure.plain(limit))"
         case .ratioAtLeast(let limit): "ratio >= \(Figure.plain(limit))"
         case .ratioAtMost(let limit): "ratio <= \(Figure.plain(limit))"
         }

@@ -4,8 +4,10 @@ enum ImmediateScript {
     static let pool = "bench"
     static let granularity = 1_048_576
 
-    /// - Parameter buffers: how many of the jobs' buffers the pool has room for.
-    static func lua(buffers: Int) -> String {
+    /// - Parameters:
+    ///   - buffers: how many of the jobs' buffers the pool has room for.
+    ///   - gate: a FIFO at which `data_in` waits until somebody opens it for writing.
+    static func lua(buffers: Int, gate: String? = nil) -> String {
         let functions = [
             "job_process", "job_teardown", "setup", "data_in", "test_data_in", "real_size", "paths", "pre_run",
             "post_run", "data_out", "test_data_out", "get_status",
@@ -17,7 +19,10 @@ enum ImmediateScript {
             function slurm_bb_pools() return slurm.SUCCESS, '\(pools)' end
 
             """
-                + functions.map { "function slurm_bb_\($0)() return slurm.SUCCESS end\n" }.joined()
+                + functions.map { name in
+                    let wait = name == "data_in" ? gate.map { "io.open('\($0)', 'r'):close() " } ?? "" : ""
+                    return "function slurm_bb_\(name)() \(wait)return slurm.SUCCESS end\n"
+                }.joined()
     }
 
     /// Whose jobs they are; made by Tests/Reference/cluster.

@@ -31,6 +31,8 @@ package struct ClientQuestion: Sendable {
     package var caller: Caller
     /// Of the job's owner: the caller, or the user that `Submission.user` names.
     package var owner: Owner
+    /// Others of the same client have no answer yet: what they change is seen by this one.
+    package var isBehindOthers = false
 
     /// A user with the name of the first group.
     package struct Owner: Hashable, Sendable {

@@ -157,14 +157,15 @@ final class Connection: ChannelInboundHandler {
             return refuse("\(error)", context)
         }
         underWay += 1
-        let whole = ClientQuestion(
+        var whole = ClientQuestion(
             client: peer, id: question.id, ask: question.ask, body: frame.body, caller: caller, owner: owner)
+        whole.isBehindOthers = underWay > 1
         guard case .submit(let submission) = question.ask, let named = submission.user else {
             return offer(whole)
         }
         let this = NIOLoopBound(self, eventLoop: context.eventLoop)
         let loop = context.eventLoop
-        server.owner(named) { found in
+        server.owner(named) { [whole] found in
             guard let found else {
                 return peer.refuse(question.id, "user \(Orders.plain(named)) does not exist on this machine")
             }

@@ -9,8 +9,6 @@ enum Input: Sendable {
     case question(ClientQuestion)
     /// A client's connection ended.
     case gone(UInt64)
-    /// Wants the values as they are, for a rendering elsewhere.
-    case view(Caller, @Sendable (EngineView) -> Void)
     /// The configuration was read anew, or could not be; who asked, if somebody did.
     case configuration(Result<DaemonSettings, StateFault>, ClientQuestion?)
     /// SIGHUP.
@@ -62,9 +60,10 @@ package final class Driver: Sendable {
     let inbox = Inbox<Input>()
     let kitchen = Kitchen()
     let steps = InOrder()
+    /// Files that calls find, written and removed; calls that find them are made behind it.
+    let papers = InOrder()
     let publisher: Publisher
-    /// Grows with each batch that changed something.
-    let version = Atomic<UInt64>(1)
+    let shown: Mutex<Shown>
     private let ended = Gate()
     /// Whether there is a loop, or has been one.
     private let hasLoop = Atomic<Bool>(false)
@@ -75,6 +74,7 @@ package final class Driver: Sendable {
     package init(parts: Parts, settings: DaemonSettings) {
         self.parts = parts
         self.settings = Mutex(settings)
+        shown = Mutex(Shown(engine: Engine(settings: settings.engine)))
         publisher = Publisher(texts: parts.texts, kitchen: kitchen)
     }
 
@@ -113,6 +113,7 @@ package final class Driver: Sendable {
             case .neverStarted: first.append(.event(.stepEnded(job.id, .neverStarted)))
             }
         }
+        shown.withLock { [engine] in $0.engine = engine.shown }
         for input in first { inbox.add(input) }
         let endings = parts.steps.endings
         Task { [inbox, parts] in
@@ -124,9 +125,9 @@ package final class Driver: Sendable {
         hasLoop.store(true, ordering: .releasing)
         publisher.start(
             version: { [self] in
-                version.load(ordering: .acquiring) &+ (stager.withLock { $0?.version } ?? 0)
+                shown.withLock { $0.version } &+ (stager.withLock { $0?.version } ?? 0)
             },
-            view: { [inbox] caller, take in inbox.add(.view(caller, take)) }, now: parts.clock.now)
+            view: { [self] caller, take in take(view(for: caller)) }, now: parts.clock.now)
         let box = Mutex<Engine?>(engine)
         engine = Engine(settings: settings.engine)
         OwnThread.start { [self] in
@@ -151,6 +152,8 @@ package final class Driver: Sendable {
             inbox.add(.stop)
             await ended.wait()
         }
+        // Calls are made, and ended with the others.
+        await papers.finish()
         await parts.hooks.stop()
         // What is recorded as started is started.
         await steps.finish()
@@ -162,9 +165,10 @@ package final class Driver: Sendable {
 
     // MARK: Clients
 
-    /// A question for the loop; false where there is no room now: `whenRoom` is called when there is.
+    /// A question; false where there is no room for it in the loop now: `whenRoom` is called when there is.
     package func ask(_ question: ClientQuestion) -> Bool {
-        inbox.offer(.question(question), bytes: question.body.count + 1024)
+        if !question.isBehindOthers, look(question) { return true }
+        return inbox.offer(.question(question), bytes: question.body.count + 1024)
     }
 
     /// What is called when questions that had no room may be asked again.
@@ -233,8 +237,8 @@ package final class Kitchen: Sendable {
     package func stop() { inbox.close() }
 }
 
-/// A thread for what has to be done in order and takes its time: batch scripts are started and signalled on it. To
-/// start one takes as long as the loop needs for all its decisions about the job.
+/// A thread for what has to be done in order and takes its time: batch scripts are started and signalled on one, which
+/// takes as long as the loop needs for all its decisions about the job; files are made and synced on another.
 final class InOrder: Sendable {
     private let inbox = Inbox<@Sendable () -> Void>()
     private let ended = Gate()

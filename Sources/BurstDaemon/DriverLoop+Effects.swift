@@ -3,40 +3,19 @@ import BurstModel
 import BurstWire
 
 extension DriverLoop {
-    /// In order. The files of new jobs are there already.
+    /// In order. The files of new jobs are there already; what else is made for a call is made before it, elsewhere.
     func perform(_ effects: [Effect]) {
-        /// What could not be made for a job: its next call must not find it missing.
-        var missing: [UInt32: String] = [:]
+        /// Files that the next call of a job must not find missing.
+        var papers: [UInt32: [Effect]] = [:]
         for effect in effects {
             switch effect {
             case .writeJobFiles, .linkJobFiles: break
-            case .call(let call):
-                if let job = call.jobID, let why = missing[job] {
-                    let answer = HookAnswer(end: .broken(why), startedAt: now.milliseconds * 1000)
-                    driver.inbox.add(.event(.hookEnded(call.id, answer)))
-                } else {
-                    run(call)
-                }
-            case .killCall(let call): parts.hooks.kill(call)
-            case .writeSymbols(let job, let text):
-                do throws(StateFault) {
-                    try parts.files.writeSymbols(job, text: text)
-                } catch {
-                    missing[job] = "\(error)"
-                }
-            case .makePathFile(let job):
-                do throws(StateFault) {
-                    try parts.files.makePathFile(job)
-                } catch {
-                    missing[job] = "\(error)"
-                }
-            case .writeNodes(let job, let names):
-                do throws(StateFault) {
-                    try parts.files.writeNodes(job, names)
-                } catch {
-                    missing[job] = "\(error)"
-                }
-            case .removeJobFiles(let job): parts.files.remove(job)
+            case .call(let call): run(call, behind: call.jobID.flatMap { papers.removeValue(forKey: $0) } ?? [])
+            // Not before the call itself, which may have to wait for its files.
+            case .killCall(let call): driver.papers.add { [parts] in parts.hooks.kill(call) }
+            case .writeSymbols(let job, _), .makePathFile(let job), .writeNodes(let job, _):
+                papers[job, default: []].append(effect)
+            case .removeJobFiles(let job): driver.papers.add { [parts] in parts.files.remove(job) }
             case .startStep(let start): begin(start)
             case .signalStep(let job, let control): signal(job, control)
             case .mail(let mail): parts.mailer.send(mail)
@@ -50,12 +29,36 @@ extension DriverLoop {
 
     // MARK: Hooks
 
-    private func run(_ call: HookCall) {
-        let parts = parts
-        let inbox = driver.inbox
+    private func run(_ call: HookCall, behind papers: [Effect]) {
+        guard !papers.isEmpty else { return Self.run(call, parts, driver.inbox) }
+        let (parts, inbox) = (parts, driver.inbox)
+        driver.papers.add {
+            do throws(StateFault) {
+                for paper in papers { try Self.write(paper, parts.files) }
+                Self.run(call, parts, inbox)
+            } catch {
+                let answer = HookAnswer(
+                    end: .broken("\(error)"), startedAt: parts.clock.now().milliseconds * 1000)
+                inbox.add(.event(.hookEnded(call.id, answer)))
+            }
+        }
+    }
+
+    private static func write(_ paper: Effect, _ files: JobFiles) throws(StateFault) {
+        switch paper {
+        case .writeSymbols(let job, let text): try files.writeSymbols(job, text: text)
+        case .makePathFile(let job): try files.makePathFile(job)
+        case .writeNodes(let job, let names): try files.writeNodes(job, names)
+        case .call, .killCall, .writeJobFiles, .linkJobFiles, .removeJobFiles, .startStep, .signalStep, .mail, .reply,
+            .log:
+            break
+        }
+    }
+
+    private static func run(_ call: HookCall, _ parts: Driver.Parts, _ inbox: Inbox<Input>) {
         Task {
             let answer = await parts.hooks.run(call)
-            inbox.add(.event(DriverLoop.event(call, answer, parts)))
+            inbox.add(.event(event(call, answer, parts)))
         }
     }
 

@@ -5,86 +5,22 @@ import BurstWire
 extension DriverLoop {
     // MARK: Questions that change nothing
 
-    /// Takes the values here, and makes the answer of them elsewhere.
+    /// Those that wait or watch, and those that come behind what the same client changes.
     func read(_ question: ClientQuestion) {
         let (client, id, caller) = (question.client, question.id, question.caller)
-        let (parts, kitchen) = (parts, driver.kitchen)
         switch question.ask {
-        case .show(let show):
-            let view = view(for: caller)
-            kitchen.cook {
-                do throws(Refusal) {
-                    client.answer(.body(id), body: try parts.texts.show(show, view))
-                } catch {
-                    client.refuse(id, error)
-                }
-            }
-        case .list(let list):
-            let view = view(for: caller)
-            kitchen.cook {
-                do throws(StateFault) {
-                    client.answer(.body(id), body: try Self.list(list, view, parts.store))
-                } catch {
-                    client.refuse(id, "\(error)")
-                }
-            }
         case .wait(let job, let untilStagedOut): wait(question, job, untilStagedOut: untilStagedOut)
-        case .trace(let job, let follow, let last):
-            let view = view(for: caller)
+        case .trace(let job, true, let last):
             // Followers get what comes from here on, perhaps before the history; a call is known by its number.
-            if follow { followers.append((client, job, caller)) }
-            kitchen.cook {
-                do throws(StateFault) {
-                    let calls = try parts.store.calls(job: job, last: min(max(0, last), DaemonLimits.historyRowsMax))
-                    let seen = calls.filter { Self.sees($0.start.jobID, caller, view.engine) }
-                    let lines = seen.flatMap { Documents.json(Documents.call($0)) + [UInt8(ascii: "\n")] }
-                    client.answer(.body(id), body: lines)
-                } catch {
-                    client.refuse(id, "\(error)")
-                }
-            }
+            followers.append((client, job, caller))
+            driver.lookBack(question, job: job, last: last)
         case .subscribe(let subscription):
-            if driver.publisher.add(client, subscription, caller) {
-                client.answer(.ok(id))
-            } else {
+            if !driver.publisher.add(client, subscription, caller, isIn: { client.answer(.ok(id)) }) {
                 client.refuse(id, "\(DaemonLimits.subscribersMax) monitors watch already, and no more can")
             }
-        case .query(let sql, let json):
-            kitchen.cook {
-                do throws(StateFault) {
-                    client.answer(.body(id), body: try parts.store.query(sql, json: json))
-                } catch {
-                    client.refuse(id, "\(error)")
-                }
-            }
+        case .show, .list, .trace, .query: _ = driver.look(question)
         case .check(let repair): check(question, repair: repair)
         case .submit, .command, .reserve, .ping, .reconfigure, .shutdown, .stage, .stageOrder: break
-        }
-    }
-
-    /// Calls are the site's business; users see those of their own jobs.
-    private static func sees(_ job: UInt32?, _ caller: Caller, _ engine: Engine) -> Bool {
-        if caller.isOperator { return true }
-        guard let job, let found = engine.jobs[job] else { return false }
-        return found.uid == caller.uid
-    }
-
-    private static func list(
-        _ list: List, _ view: EngineView, _ store: any StateStore
-    ) throws(StateFault) -> [UInt8] {
-        let last = DaemonLimits.historyRowsMax
-        let caller = view.caller
-        switch list {
-        case .changes:
-            let rows = try store.changes(last: last).filter { caller.isOperator || $0.uid == caller.uid }
-            return Documents.json(["changes": rows.map(Documents.change)])
-        case .actions:
-            let rows = try store.actions(last: last).filter { caller.isOperator || $0.uid == caller.uid }
-            return Documents.json(["actions": rows.map(Documents.action)])
-        case .calls:
-            let rows = try store.calls(job: nil, last: last).filter { sees($0.start.jobID, caller, view.engine) }
-            return Documents.json(["calls": rows.map(Documents.call)])
-        case .jobs, .pools, .buffers, .users, .reservations, .config, .staging: return Documents.list(list, view)
         }
     }
 
@@ -107,12 +43,12 @@ extension DriverLoop {
         }
         guard !news.isEmpty else { return }
         let at = parts.clock.now().milliseconds
-        driver.publisher.called(news) { [engine] job, caller in Self.sees(job, caller, engine) }
+        driver.publisher.called(news) { [engine] job, caller in Driver.sees(job, caller, engine) }
         guard !followers.isEmpty else { return }
         for call in news {
             let body = Documents.json(Documents.call(call))
             for follower in followers where follower.job == nil || follower.job == call.start.jobID {
-                guard Self.sees(call.start.jobID, follower.caller, engine) else { continue }
+                guard Driver.sees(call.start.jobID, follower.caller, engine) else { continue }
                 follower.client.tell(.push(.call(at: at)), body: body, onSent: nil)
             }
         }

@@ -92,7 +92,6 @@ final class DriverLoop {
         var events: [EngineEvent] = []
         var asked: [RequestID] = []
         var readers: [ClientQuestion] = []
-        var views: [(Caller, @Sendable (EngineView) -> Void)] = []
         for input in inputs {
             switch input {
             case .event(let event): events.append(event)
@@ -102,7 +101,6 @@ final class DriverLoop {
                     events.append(event)
                 }
             case .gone(let client): forget(client)
-            case .view(let caller, let take): views.append((caller, take))
             case .reload: readConfiguration(for: nil)
             case .configuration(let read, let question):
                 if let event = configure(read, for: question) { events.append(event) }
@@ -120,13 +118,6 @@ final class DriverLoop {
         }
         // Whoever looks sees what is durable.
         for question in readers { read(question) }
-        for (caller, take) in views { take(view(for: caller)) }
-    }
-
-    func view(for caller: Caller) -> EngineView {
-        EngineView(
-            engine: engine, calls: calls, caller: caller, at: parts.clock.now(),
-            version: driver.version.load(ordering: .relaxed))
     }
 
     // MARK: Deciding
@@ -185,11 +176,9 @@ final class DriverLoop {
     }
 
     private func act(_ decision: Decision) {
-        if !decision.records.isEmpty {
-            let version = driver.version.load(ordering: .relaxed)
-            driver.version.store(version + 1, ordering: .releasing)
-            note(decision.records)
-        }
+        if !decision.records.isEmpty { note(decision.records) }
+        // Before anybody is told: who was told, and looks, sees it.
+        driver.show(engine, calls, isNew: !decision.records.isEmpty)
         perform(decision.effects)
         if !decision.records.isEmpty { tellWaiting(decision.records) }
     }

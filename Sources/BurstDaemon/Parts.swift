@@ -201,6 +201,9 @@ package enum DaemonLimits {
     package static let frameSeconds = 60
     package static let connectionsMax = 8192
     package static let connectionsOfUserMax = 4096
+    /// Users whose names are not looked up again, and for how long.
+    package static let namesKnownMax = 1024
+    package static let namesKnownMilliseconds: Int64 = 60_000
     /// Bytes of answers that one client has not taken yet; one answer may always wait.
     package static let unsentBytesMax = 80 << 20
     /// Seconds without any progress after which a client that does not read is dropped.

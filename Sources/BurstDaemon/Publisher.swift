@@ -59,13 +59,16 @@ package final class Publisher: Sendable {
 
     // MARK: Subscribers
 
-    func add(_ client: any Client, _ subscription: Subscription, _ caller: Caller) -> Bool {
+    /// - Parameter isIn: called before anything is pushed; it must not wait.
+    /// - Returns: false where too many have subscribed.
+    func add(_ client: any Client, _ subscription: Subscription, _ caller: Caller, isIn tell: () -> Void) -> Bool {
         let isIn = state.withLock { state in
             guard state.subscribers[client.number] != nil || state.subscribers.count < DaemonLimits.subscribersMax
             else { return false }
             state.subscribers[client.number] = Subscriber(
                 client: client, subscription: subscription, caller: caller,
                 interval: Int64(max(Subscription.intervalMillisecondsMin, subscription.intervalMilliseconds)))
+            tell()
             return true
         }
         if isIn { waker.yield() }

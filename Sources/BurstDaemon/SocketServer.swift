@@ -19,6 +19,11 @@ package final class SocketServer: Sendable {
     private let state = Mutex(State())
     private let ownUserID = geteuid()
 
+    private struct Credentials: Hashable {
+        var uid: UInt32
+        var gid: UInt32
+    }
+
     private struct State {
         var channel: (any Channel)?
         var file: SocketFile.Identity?
@@ -29,6 +34,8 @@ package final class SocketServer: Sendable {
         var parked: Set<UInt64> = []
         var connectionsMax = DaemonLimits.connectionsMax
         var isStopping = false
+        /// Names that were looked up lately.
+        var known: [Credentials: (owner: ClientQuestion.Owner, until: Int64)] = [:]
     }
 
     package init(path: String, driver: Driver, stager: StagerService? = nil, program: String) {
@@ -154,16 +161,27 @@ package final class SocketServer: Sendable {
 
     // MARK: Names
 
-    /// Who has these credentials; a directory service may take its time.
+    /// Who has these credentials; a directory service may take its time, and is not asked for each connection.
     func caller(uid: UInt32, gid: UInt32, _ take: @escaping @Sendable (Caller, ClientQuestion.Owner) -> Void) {
         let isOperator = uid == 0 || uid == ownUserID || uid == driver.slurmUserID
-        names.cook { [people] in
-            let user = people.user(uid: uid)
-            let name = user?.name ?? "\(uid)"
-            take(
-                Caller(uid: uid, gid: gid, userName: name, isOperator: isOperator),
-                ClientQuestion.Owner(
-                    user: People.User(uid: uid, gid: gid, name: name), groupName: people.groupName(gid) ?? "\(gid)"))
+        @Sendable func found(_ owner: ClientQuestion.Owner) {
+            take(Caller(uid: uid, gid: gid, userName: owner.user.name, isOperator: isOperator), owner)
+        }
+        let credentials = Credentials(uid: uid, gid: gid)
+        let now = SystemTime.monotonicMilliseconds()
+        if let known = state.withLock({ $0.known[credentials] }), known.until > now { return found(known.owner) }
+        names.cook { [self] in
+            let name = people.user(uid: uid)?.name
+            let group = people.groupName(gid)
+            let owner = ClientQuestion.Owner(
+                user: People.User(uid: uid, gid: gid, name: name ?? "\(uid)"), groupName: group ?? "\(gid)")
+            if name != nil, group != nil {
+                state.withLock { state in
+                    if state.known.count >= DaemonLimits.namesKnownMax { state.known = [:] }
+                    state.known[credentials] = (owner, now + DaemonLimits.namesKnownMilliseconds)
+                }
+            }
+            found(owner)
         }
     }
 

@@ -108,6 +108,18 @@ package struct Engine: Sendable {
         }
     }
 
+    /// What is shown of it, without what only decides: of that a copy would have to be made with the next change.
+    package var shown: Engine {
+        var shown = self
+        shown.queue = JobQueue()
+        shown.timers = TimerHeap()
+        shown.calls = [:]
+        shown.functions = [:]
+        shown.pathLines = [:]
+        shown.early = []
+        return shown
+    }
+
     /// When `.tick` is wanted next; nil: never.
     package var nextWake: Timestamp? {
         guard !isStopping else { return nil }

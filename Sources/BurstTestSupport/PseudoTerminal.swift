@@ -266,16 +266,24 @@ package final class PseudoTerminal {
 
 /// Processes, by what /proc says.
 package enum Processes {
-    /// The children of a process.
+    /// The children of a process, whichever of its threads started them.
     package static func children(of pid: Int32) -> [Int32] {
-        text("/proc/\(pid)/task/\(pid)/children").split(separator: " ").compactMap { Int32($0) }
-    }
-
-    /// The children of all threads of a process.
-    package static func childrenOfThreads(of pid: Int32) -> [Int32] {
         threads(of: pid).flatMap { thread in
             text("/proc/\(pid)/task/\(thread)/children").split(separator: " ").compactMap { Int32($0) }
         }
+    }
+
+    private static func threads(of pid: Int32) -> [Int32] {
+        guard let folder = opendir("/proc/\(pid)/task") else { return [] }
+        defer { closedir(folder) }
+        var threads: [Int32] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if let thread = Int32(name) { threads.append(thread) }
+        }
+        return threads
     }
 
     /// The state letter (R, S, T for stopped, Z for ended but not waited for), or nil if there is no such process.
@@ -297,23 +305,9 @@ package enum Processes {
     package static func isStopped(_ pid: Int32) -> Bool { all(pid, are: "T") }
 
     private static func all(_ pid: Int32, are wanted: Character) -> Bool {
-        let threads = threads(of: pid)
         // A thread that has ended meanwhile has no state.
-        return !threads.isEmpty
-            && threads.compactMap { state("/proc/\(pid)/task/\($0)/stat") }.allSatisfy { $0 == wanted }
-    }
-
-    private static func threads(of pid: Int32) -> [Int32] {
-        guard let folder = opendir("/proc/\(pid)/task") else { return [] }
-        defer { closedir(folder) }
-        var threads: [Int32] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if let thread = Int32(name) { threads.append(thread) }
-        }
-        return threads
+        let states = threads(of: pid).compactMap { state("/proc/\(pid)/task/\($0)/stat") }
+        return !states.isEmpty && states.allSatisfy { $0 == wanted }
     }
 
     package static func isAlive(_ pid: Int32) -> Bool { state(of: pid).map { $0 != "Z" } ?? false }
@@ -332,9 +326,10 @@ package enum Processes {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }
+        var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = read(descriptor, &buffer, buffer.count)
-        return String(decoding: buffer[..<max(0, count)], as: UTF8.self)
+        while case let count = read(descriptor, &buffer, buffer.count), count > 0 { bytes += buffer[..<count] }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
 

@@ -46,6 +46,7 @@ struct EngineCommand: ParsableCommand {
 
               cycles   A   whole life cycles a second, ratio
               show     B   show burst with many buffers, ratio
+              load     B   show burst while 600 hooks end at once
               pending  CD  submissions, memory and idling with 100,000 jobs that wait
               pass     C   the scheduler's pass, in process
               hooks    E   calls through burst-scriptd, 1 and 64 under way

@@ -57,6 +57,73 @@ import Testing
         }
     }
 
+    private func text(_ message: (Answer, [UInt8])) -> String { String(decoding: message.1, as: UTF8.self) }
+
+    @Test func whoLooksDoesNotWaitForTheDisk() async throws {
+        let rig = try Rig()
+        try await rig.run { () async throws in
+            let connection = try rig.connect()
+            #expect(try rig.submit(connection) == 1)
+            #expect(await eventually { rig.steps.started.count == 1 })
+            rig.store.hold()
+            let slow = try rig.connect()
+            defer { rig.store.letGo() }
+            let asked = try slow.send(submission(), body: Self.batch)
+            #expect(await eventually { rig.store.isWaiting })
+            // What is not durable yet is not seen.
+            #expect(text(try connection.ask(.show(.config), seconds: 30)).hasPrefix("jobs 1\n"))
+            #expect(try connection.ask(.list(.pools), seconds: 30).0 == .body(3))
+            let (answer, _) = try connection.ask(.trace(job: nil, follow: false, last: 10), seconds: 30)
+            #expect(answer == .body(4))
+            #expect(rig.store.isWaiting)
+            // Of one client's questions the later sees what the earlier has done.
+            let behind = try slow.send(.show(.config))
+            rig.store.letGo()
+            var seen: [UInt64?: (Answer, [UInt8])] = [:]
+            for _ in 0..<2 {
+                let message = try slow.next(seconds: 30)
+                seen[message.question] = (message.answer, message.body)
+            }
+            #expect(seen[asked]?.0 == .submitted(asked, job: 2, notes: []))
+            #expect(seen[behind].map(text)?.hasPrefix("jobs 2\n") == true)
+            // And who was told, sees it.
+            for job in UInt32(3)...20 {
+                #expect(try rig.submit(connection) == job)
+                #expect(text(try connection.ask(.show(.config))).hasPrefix("jobs \(job)\n"))
+            }
+        }
+    }
+
+    @Test func noCallIsMadeWithoutItsFiles() async throws {
+        let rig = try Rig()
+        rig.hooks.hold(.preRun)
+        rig.hooks.hold(.testDataIn)
+        rig.hooks.answer(.pools, HookAnswer(end: .success(message: "{}")))
+        try await rig.run { () async throws in
+            let alice = InnerClient(1_000_002, uid: 1001)
+            let script = Array("#!/bin/sh\n#BB_LUA pool=p capacity=1\n".utf8)
+            for job in UInt32(1)...2 {
+                let answer = await alice.ask(submission(), body: script, of: rig.driver)?.0
+                #expect(answer == .submitted(1, job: job, notes: []))
+            }
+            #expect(await eventually { rig.hooks.count(.testDataIn) == 2 })
+            JobFiles(state: rig.state).remove(2)
+            rig.hooks.letGo(.testDataIn)
+            #expect(await eventually { rig.hooks.count(.preRun) == 1 })
+            // That of the one that goes on is there when the call is made.
+            #expect(rig.hooks.calls.filter { $0.function == .paths }.map(\.jobID) == [1])
+            let path = EnginePaths.path(2, in: rig.state)
+            #expect(
+                await eventually {
+                    rig.store.records.contains { record in
+                        guard case .callEnded(let end) = record else { return false }
+                        return end.message == "\(path): No such file or directory"
+                    }
+                })
+            rig.hooks.letGo(.preRun)
+        }
+    }
+
     @Test func aSubmissionThatWaitsForThePoolsDoesNotWaitForTheDisk() async throws {
         let rig = try Rig()
         rig.hooks.hold(.pools)
@@ -203,6 +270,18 @@ import Testing
             #expect(pushes <= 50)
             // Without a change there is no news.
             #expect(throws: ClientError.self) { try watcher.next(seconds: 2) }
+        }
+    }
+
+    @Test func aSubscriptionIsAnsweredBeforeItsFirstPush() async throws {
+        let rig = try Rig()
+        try await rig.run { () async throws in
+            for number in 0..<UInt64(100) {
+                let client = InnerClient(1_000_100 + number, uid: 1001)
+                _ = await client.ask(.subscribe(Subscription()), of: rig.driver)
+                #expect(await eventually { client.all.count > 1 })
+                #expect(client.all.first?.0 == .ok(1))
+            }
         }
     }
 

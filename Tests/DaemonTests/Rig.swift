@@ -150,8 +150,16 @@ final class MemoryStore: StateStore {
         var recovered = Engine.Recovered()
         var fault: String?
         var attempts = 0
+        var isHeld = false
+        var isWaiting = false
     }
     private let state = Mutex(State())
+
+    /// The disk takes its time until it is let go.
+    func hold() { state.withLock { $0.isHeld = true } }
+    func letGo() { state.withLock { $0.isHeld = false } }
+    /// Somebody waits for the disk.
+    var isWaiting: Bool { state.withLock { $0.isWaiting } }
 
     var records: [Record] { state.withLock { $0.records } }
     var attempts: Int { state.withLock { $0.attempts } }
@@ -159,6 +167,10 @@ final class MemoryStore: StateStore {
     func recovering(_ recovered: Engine.Recovered) { state.withLock { $0.recovered = recovered } }
 
     func persist(_ records: [Record]) throws(StateFault) {
+        while state.withLock({ state in
+            state.isWaiting = state.isHeld
+            return state.isHeld
+        }) { poll(nil, 0, 1) }
         let fault = state.withLock { state in
             state.attempts += 1
             if state.fault == nil { state.records += records }

@@ -98,7 +98,7 @@ struct GivingBackTests {
             "\(terminal.emulator.text)")
         #expect(terminal.wait { _ in Processes.state(of: program) == "T" })
         // What was begun before may still be on its way into the log; nothing comes for longer than an interval then.
-        #expect(terminal.wait { _ in !Processes.childrenOfThreads(of: program).contains(where: Processes.isAlive) })
+        #expect(terminal.wait { _ in !Processes.children(of: program).contains(where: Processes.isAlive) })
         let count = slurm.calls.count
         terminal.wait(seconds: 6) { _ in slurm.calls.count > count }
         #expect(slurm.calls.count == count)

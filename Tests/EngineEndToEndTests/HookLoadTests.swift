@@ -110,7 +110,8 @@ import Testing
             }, "not all ended")
         #expect(most == Self.childrenMax)
         print("show burst while all go on at once: \(latencies.text)")
-        #expect(latencies.part(1) < 10 * Self.answerMillisecondsMax)
+        #expect(latencies.part(0.99) < Self.answerMillisecondsMax)
+        #expect(latencies.part(1) < 4 * Self.answerMillisecondsMax)
         for id in ids { #expect(try rig.job(id)["JobState"] == "COMPLETED") }
         try rig.end(SIGTERM)
         #expect(rig.marked() == [])

@@ -38,7 +38,10 @@ import Testing
             script: KillRun.script + "\nfunction slurm_bb_data_in() os.execute('setsid sleep 1000') return 0 end\n")
         try rig.start()
         let job = try rig.submit("#!/bin/sh\n#BB_LUA pool=nvme capacity=1MiB\n", ["-o", "/dev/null"])
-        func sleepers() -> [Int32] { rig.marked().filter { Processes.name($0) == "sleep" } }
+        // Other hooks sleep, too, for a moment.
+        func sleepers() -> [Int32] {
+            rig.marked().filter { BurstTestSupport.Processes.commandLine(of: $0) == "sleep 1000" }
+        }
         #expect(Wait.until(seconds: 60, every: 0.05) { !sleepers().isEmpty })
         let scriptd = try #require(rig.scriptd)
         Glibc.kill(rig.pid, SIGSTOP)
