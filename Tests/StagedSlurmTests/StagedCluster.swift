@@ -285,8 +285,8 @@ final class StagedCluster {
         guard isOver else { throw HarnessError("job \(job) has not ended: \(try slurm.stage(job))\n\(said())") }
     }
 
-    /// Waits until a job that was cancelled during its stage-in is gone. Slurm may kill the teardown with which it begins
-    /// then (spec §4.10), and says so; nothing goes on before its next start.
+    /// Waits until a job that was cancelled during its stage-in is gone. Slurm may kill the teardown with which it
+    /// begins then (spec §4.10), and says so; nothing goes on before its next start.
     func waitForCancel(_ job: Int) throws {
         let wasKilled = "teardown for JobId=\(job) terminated by slurmctld"
         func isOver() throws -> Bool {
