@@ -29,7 +29,7 @@ extension MonitorBench {
         try wait(for: 0, of: source, reader)
         for (way, step) in [("forth", 1), ("back", -1)] {
             var figure = Figure(
-                "A24", "a step \(way) in a replay, \(effort.replayed) samples of N=1,000", "ms", target: 20, .max)
+                "A24", "a step \(way) in a replay, \(effort.replayed) samples of N=1,000", "ms", target: 20, .p99)
             for count in 1..<effort.replayed {
                 let start = PseudoTerminal.now
                 source.send(.replay(.step(step)))

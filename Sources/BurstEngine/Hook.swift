@@ -36,8 +36,8 @@ package enum HookFunction: String, Codable, CaseIterable, Sendable {
         }
     }
 
-    /// What was called, as its arguments tell: a function of burst_buffer.lua, one of `dw_wlm_cli`, which is named behind
-    /// `--function`, or `dwstat`. A trace holds calls of both where a site has changed its plugin.
+    /// What was called, as its arguments tell: a function of burst_buffer.lua, one of `dw_wlm_cli`, which is named
+    /// behind `--function`, or `dwstat`. A trace holds calls of both where a site has changed its plugin.
     package func called(with arguments: [String]) -> String {
         if self == .getStatus {
             // lua is told who asks, by two numbers.

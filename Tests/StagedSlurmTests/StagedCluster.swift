@@ -285,6 +285,19 @@ final class StagedCluster {
         guard isOver else { throw HarnessError("job \(job) has not ended: \(try slurm.stage(job))\n\(said())") }
     }
 
+    /// Waits until a job that was cancelled during its stage-in is gone. Slurm may kill the teardown with which it
+    /// begins then (spec §4.10), and says so; nothing goes on before its next start.
+    func waitForCancel(_ job: Int) throws {
+        let wasKilled = "teardown for JobId=\(job) terminated by slurmctld"
+        func isOver() throws -> Bool {
+            let shown = try slurm.stage(job)
+            return shown.state == "CANCELLED" && shown.stage == "complete"
+        }
+        let isKnown = try Wait.until(every: 0.3) { try isOver() || slurmctldLog.contains(wasKilled) }
+        if try isKnown && !isOver() { try slurm.steer("restart", []) }
+        try waitForEnd(job, state: "CANCELLED")
+    }
+
     /// A restart gives jobs a begin time a minute ahead.
     func startNow(_ job: Int) throws { _ = try slurm.ask(["scontrol", "update", "JobId=\(job)", "StartTime=now"]) }
 

@@ -143,7 +143,7 @@ struct StagedSlurmTests {
         try cluster.hold(first)
         try cluster.wait(first, for: "staging-in")
         try cluster.cancel(first)
-        try cluster.waitForEnd(first, state: "CANCELLED")
+        try cluster.waitForCancel(first)
         try cluster.waitUntilEmpty()
 
         // Its results are on their way out, and are given up.
@@ -175,7 +175,7 @@ struct StagedSlurmTests {
         #expect(Wait.until(seconds: 60, every: 0.05) { cluster.isCalled("setup", of: job) })
         try cluster.cancel(job)
         cluster.resumeBurstd()
-        try cluster.waitForEnd(job, state: "CANCELLED")
+        try cluster.waitForCancel(job)
         try cluster.waitUntilEmpty()
         let next = try cluster.submitCopy(to: "next")
         try cluster.waitForEnd(next)
