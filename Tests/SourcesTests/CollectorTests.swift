@@ -154,11 +154,11 @@ import Testing
         collector.send(.note(Event(at: clock.now(), level: .info, kind: .note, subject: .controller, text: "behind")))
         #expect(await eventually { collector.latest().board.events.contains { $0.text == "behind" } })
         let count = runner.asked.count
-        // 15 seconds of its clock.
+        // 15 seconds of its clock. One call may have been on its way.
         await letTimePass(milliseconds: 300)
-        #expect(runner.asked.count == count)
+        #expect(runner.asked.count <= count + 1)
         collector.send(.suspended(false))
-        #expect(await eventually { runner.asked.count > count })
+        #expect(await eventually { runner.asked.count > count + 1 })
         await collector.stop()
     }
 
