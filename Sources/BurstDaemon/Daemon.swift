@@ -1,6 +1,7 @@
 import BurstEngine
 import BurstHooks
 import BurstModel
+import CSys
 import Glibc
 import Logging
 import ServiceLifecycle
@@ -55,6 +56,7 @@ package enum Daemon {
         async throws(StateFault)
     {
         signal(SIGPIPE, SIG_IGN)
+        bb_memory_share()
         // Hooks that call our own commands mean this daemon.
         setenv("BURST_SOCKET", options.socket, 1)
         let folder = ConfigFolder(path: options.config, state: options.state)
