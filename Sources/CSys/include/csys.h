@@ -7,8 +7,8 @@
 #include "bb_steps.h"
 #include "bb_terminal.h"
 
-/// Lets threads share few memory arenas; each would keep the most that was ever in it: the largest sample that was read,
-/// what one burst of work needed. Before the first threads.
+/// Lets threads share few memory arenas: each would keep the most that was ever in it, such as the largest sample that
+/// was read. Before the first threads.
 void bb_memory_share(void);
 /// Gives freed memory back to the system.
 void bb_memory_return(void);
